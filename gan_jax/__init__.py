@@ -1,0 +1,1 @@
+"""Functional GAN training in pure JAX."""

@@ -1,0 +1,55 @@
+"""The types that every part shares, and nothing else."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Params = Any  # a pytree of float32 arrays
+Batch = dict[str, Any]  # what one device sees of one global batch; 'position' is each example's global index
+
+
+class GAN(NamedTuple):
+    """A generative adversarial network as a tuple of pure functions, as `optax.GradientTransformation` is one.
+
+    A player is 'generator' or 'discriminator'; one player may hold several networks.
+    """
+
+    init: Callable  # (rng, batch) -> (params, model_state, memory), the first two dicts by player
+    optimizers: dict  # player -> optax.GradientTransformation, its schedules included
+    generate: Callable  # (generator_params, state, batch, rng) -> (outputs, model_state); once a step
+    losses: dict  # player -> (params, outputs, state, batch, rng) -> (loss, Aux), in update order
+    sample_inputs: Callable  # (rng, n, batch) -> inputs: z, pictures of a domain, or points
+    sample: Callable  # (params, model_state, inputs) -> {column: images [N, H, W, C] in [-1, 1] or points [N, 2]}
+    least_flops: Callable  # (batch_size) -> hand count of the floating point operations that one step needs
+    critic_steps: int = 1  # updates of the other players, each on a minibatch of its own, per generator update
+
+
+class Aux(NamedTuple):
+    """What a loss gives beside its value."""
+
+    model_state: Any  # this player's, after the forward passes of the loss
+    metrics: dict  # name -> scalar of this device's share of the batch
+    memory: Any = ()  # `TrainState.memory` after the loss; () leaves it as it is
+
+
+class Stage(NamedTuple):
+    """A stretch of training that is one compiled step. Most systems have one, Progressive Growing has many."""
+
+    first_step: int
+    first_image: int  # reals seen before it
+    num_steps: int
+    batch_size: int  # over all devices
+    resolution: int  # pixels
+    fade: bool = False  # a new level is being faded in
+    reset_optimizer: bool = False  # forget the optimizer's moments at the first step
+
+
+class UserError(Exception):
+    """A mistake of the person at the keyboard: shown as one line on stderr, exit code 2, nothing written."""
+
+
+class TrainingFailed(Exception):
+    """The work itself failed, through no fault of a field: one line on stderr, exit code 1."""
+
+
+class Preempted(Exception):
+    """Stopped by SIGTERM or SIGINT after a checkpoint: one line on stderr, exit code 75."""
