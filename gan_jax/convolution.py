@@ -1,0 +1,231 @@
+"""Convolution and transposed convolution in the form that is fast on the backend at hand.
+
+On a GPU or TPU that is the compiler's own convolution. On a CPU XLA leaves two things to do by hand: a
+convolution with a dilated input is slow and its gradient to the weights is thirty times slower still, and
+a convolution through permuted dimension numbers falls off the fast path inside a `lax.scan`. So the CPU gets
+forms without either, for the values and for every derivative.
+
+All of it rests on one function that is linear in each of three arguments,
+
+    T(x, kernel, y) = sum over n, i, j, a, b, c, d of
+                      y[n, i, j, d] · kernel[a, b, c, d] · x[n, s·i + a − p, s·j + b − p, c],
+
+whose gradients to y, to x and to the kernel are the convolution, the transposed convolution and the weight
+gradient. The derivatives of each of these three maps are the other two, which is why they differentiate any
+number of times (in reverse mode).
+"""
+
+import contextlib
+import contextvars
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+_plain = contextvars.ContextVar('plain_convolutions', default=False)
+
+
+@contextlib.contextmanager
+def plain_convolutions():
+    """Within this context the CPU, too, gets the compiler's own convolutions.
+
+    It acts while a function is traced: a function that was compiled outside keeps its form inside.
+    """
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+def conv(x, kernel, strides, padding):
+    """Convolves images with a kernel (as the field means it: without flipping it).
+
+    Args:
+        x: images, [N, H, W, C_in].
+        kernel: [k_h, k_w, C_in, C_out].
+        strides: step in pixels along both axes.
+        padding: zeros added on each of the four sides.
+
+    Returns:
+        [N, H', W', C_out] with H' = (H + 2 · padding − k_h) // strides + 1.
+    """
+    if _plain.get() or jax.default_backend() != 'cpu':
+        return _plain_conv(x, kernel, strides, padding)
+    geometry = _Geometry(strides, padding, x.shape[1:3], kernel.shape[:2])
+    x, kernel, dtype = _at_least_float32(x, kernel)
+    return _conv(geometry, x, kernel).astype(dtype)
+
+
+def conv_transpose(x, kernel, strides, padding):
+    """The gradient of `conv` to its input: PyTorch's ConvTranspose2d.
+
+    Args:
+        x: [N, H, W, C_in].
+        kernel: [k_h, k_w, C_out, C_in], the kernel of the convolution whose gradient this is. PyTorch's
+            weight [C_in, C_out, k_h, k_w] is this with axes (2, 3, 1, 0).
+        strides, padding: those of that convolution.
+
+    Returns:
+        [N, H', W', C_out] with H' = (H − 1) · strides − 2 · padding + k_h.
+    """
+    size = tuple((n - 1) * strides - 2 * padding + k for n, k in zip(x.shape[1:3], kernel.shape, strict=False))
+    if _plain.get() or jax.default_backend() != 'cpu':
+        return _plain_conv_transpose(x, kernel, strides, padding)
+    geometry = _Geometry(strides, padding, size, kernel.shape[:2])
+    x, kernel, dtype = _at_least_float32(x, kernel)
+    return _conv_transpose(geometry, x, kernel).astype(dtype)
+
+
+def _plain_conv(x, kernel, strides, padding):
+    return lax.conv_general_dilated(
+        x, kernel, (strides, strides), [(padding, padding)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+
+
+def _plain_conv_transpose(x, kernel, strides, padding):
+    return lax.conv_general_dilated(
+        x,
+        jnp.flip(kernel, (0, 1)).swapaxes(2, 3),
+        (1, 1),
+        [(k - 1 - padding, k - 1 - padding) for k in kernel.shape[:2]],
+        lhs_dilation=(strides, strides),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+
+
+def _at_least_float32(x, kernel):
+    """XLA's fast convolutions on the CPU do not take bfloat16, and partial sums should not be rounded to it."""
+    dtype = jnp.result_type(x, kernel)
+    wide = jnp.promote_types(dtype, jnp.float32)
+    return x.astype(wide), kernel.astype(wide), dtype
+
+
+class _Geometry(NamedTuple):
+    """What the three maps need beside their operands; x is the wide side, y the strided one."""
+
+    strides: int
+    padding: int
+    size: tuple[int, int]  # height and width of x, which those of y do not determine where strides > 1
+    kernel_size: tuple[int, int]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _conv(geometry, x, kernel):
+    """(x [N, H, W, C], kernel [k_h, k_w, C, D]) -> y [N, H', W', D]."""
+    return _plain_conv(x, kernel, geometry.strides, geometry.padding)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _conv_transpose(geometry, y, kernel):
+    """(y [N, H', W', D], kernel [k_h, k_w, C, D]) -> x [N, H, W, C]."""
+    # Phases do no work in vain, but a narrow output or a small map leaves each of their convolutions too
+    # little to do; there one product and an overlap-add are faster. Measured on two x86-64 cores.
+    if kernel.shape[2] < 16 or y.shape[1] * y.shape[2] <= 16:
+        return _by_overlap_add(geometry, y, kernel)
+    return _by_phases(geometry, y, kernel)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _weight_gradient(geometry, x, y):
+    """(x [N, H, W, C], y [N, H', W', D]) -> kernel [k_h, k_w, C, D]."""
+    s, p, size, kernel_size = geometry
+    # y is the kernel here: it slides over k_h by k_w places, its pixels s apart.
+    high = [k + s * (n_y - 1) - n - p for k, n_y, n in zip(kernel_size, y.shape[1:3], size, strict=True)]
+    x = x[:, : size[0] + min(high[0], 0), : size[1] + min(high[1], 0)]
+    # The barriers keep XLA from folding the transposes into the convolution's dimension numbers, which
+    # inside a scan would cost it the fast path (two hundred times the time).
+    x = lax.optimization_barrier(x.transpose(3, 1, 2, 0))
+    y = lax.optimization_barrier(y.transpose(1, 2, 0, 3))
+    return lax.conv_general_dilated(
+        x,
+        y,
+        (1, 1),
+        [(p, max(h, 0)) for h in high],
+        rhs_dilation=(s, s),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    ).transpose(1, 2, 0, 3)
+
+
+def _save_operands(map_, geometry, *operands):
+    return map_(geometry, *operands), operands
+
+
+_conv.defvjp(
+    functools.partial(_save_operands, _conv),
+    lambda geometry, operands, dy: (
+        _conv_transpose(geometry, dy, operands[1]),
+        _weight_gradient(geometry, operands[0], dy),
+    ),
+)
+_conv_transpose.defvjp(
+    functools.partial(_save_operands, _conv_transpose),
+    lambda geometry, operands, dx: (
+        _conv(geometry, dx, operands[1]),
+        _weight_gradient(geometry, dx, operands[0]),
+    ),
+)
+_weight_gradient.defvjp(
+    functools.partial(_save_operands, _weight_gradient),
+    lambda geometry, operands, dkernel: (
+        _conv_transpose(geometry, operands[1], dkernel),
+        _conv(geometry, operands[0], dkernel),
+    ),
+)
+
+
+def _by_phases(geometry, y, kernel):
+    """The transposed convolution as s · s plain ones, each giving the pixels of one phase (row, column) mod s."""
+    s, p, size, kernel_size = geometry
+    flipped = kernel.swapaxes(2, 3)
+
+    def axis_phase(phase, axis):
+        """Pixel s·q + phase sums y[q + shift − m] · kernel[first + s·m] over m."""
+        first = (phase + p) % s
+        shift = (phase + p - first) // s
+        taps = -(-(kernel_size[axis] - first) // s)
+        length = -(-size[axis] // s)  # the same for every phase; the surplus is cut off below
+        low, high = taps - 1 - shift, length + shift - y.shape[1 + axis]
+        return first, (low, high)
+
+    rows = []
+    for row in range(s):
+        columns = []
+        for column in range(s):
+            (a, pad_h), (b, pad_w) = axis_phase(row, 0), axis_phase(column, 1)
+            taps = jnp.flip(flipped[a::s, b::s], (0, 1))
+            columns.append(
+                lax.conv_general_dilated(
+                    y, taps, (1, 1), [pad_h, pad_w], dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+                )
+            )
+        rows.append(jnp.stack(columns, 3))
+    n, h, w, _, c = rows[0].shape
+    x = jnp.stack(rows, 2).reshape(n, h * s, w * s, c)
+    return x[:, : size[0], : size[1]]
+
+
+def _by_overlap_add(geometry, y, kernel):
+    """The transposed convolution as one matrix product, whose k_h by k_w patches are then added in place."""
+    s, p, size, kernel_size = geometry
+    m_h, m_w = (-(-k // s) for k in kernel_size)
+    kernel = jnp.pad(
+        kernel, ((0, m_h * s - kernel_size[0]), (0, m_w * s - kernel_size[1]), (0, 0), (0, 0))
+    )
+    n, h, w, d = y.shape
+    c = kernel.shape[2]
+    patches = jnp.dot(y.reshape(-1, d), kernel.reshape(-1, d).T)
+    patches = patches.reshape(n, h, w, m_h, s, m_w, s, c)
+    # Tap s·m + phase of the patch at q lands on pixel s·(q + m) + phase − p.
+    rows = sum(_pad(patches[:, :, :, m], 1, m, m_h - 1 - m) for m in range(m_h))  # [n, h', w, s, m_w, s, c]
+    x = sum(_pad(rows[:, :, :, :, m], 2, m, m_w - 1 - m) for m in range(m_w))  # [n, h', w', s, s, c]
+    x = x.transpose(0, 1, 3, 2, 4, 5).reshape(n, (h + m_h - 1) * s, (w + m_w - 1) * s, c)
+    missing = [max(0, p + size[i] - x.shape[1 + i]) for i in range(2)]
+    x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    return x[:, p : p + size[0], p : p + size[1]]
+
+
+def _pad(x, axis, low, high):
+    return jnp.pad(x, [(low, high) if i == axis else (0, 0) for i in range(x.ndim)])
