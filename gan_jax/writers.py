@@ -1,0 +1,183 @@
+"""What a run leaves behind (metrics.jsonl, TensorBoard events) and what the terminal shows while it runs."""
+
+import collections
+import contextlib
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gan_jax.pictures import write_atomically
+
+
+class MetricsWriter:
+    """Writes a run's numbers and pictures into its workdir: metrics.jsonl, and TensorBoard events beside it.
+
+    metrics.jsonl has one JSON object per line: `step`, `kimg` (thousands of reals seen), then the metrics.
+    A run that goes on from a checkpoint takes back what was written after it, so that no step stands twice.
+    """
+
+    def __init__(self, workdir, step=0):
+        """Opens the workdir, creating it where it is missing.
+
+        Args:
+            workdir: the run's folder.
+            step: steps done at the checkpoint that the run goes on from, 0 where it starts.
+        """
+        self.path = Path(workdir) / 'metrics.jsonl'
+        kept = [json.dumps(record) + '\n' for record in read_records(self.path) if record['step'] <= step]
+        write_atomically(self.path, ''.join(kept).encode())
+        # TensorBoard hides what older files say about `purge_step` and later. The suffix keeps a run that
+        # goes on within the same second from overwriting its file, whose name has the time in seconds only.
+        self.events = _summary_writer()(
+            logdir=str(Path(workdir) / 'tensorboard'),
+            purge_step=step + 1,
+            flush_secs=10,
+            filename_suffix=f'.{step:08d}',
+        )
+
+    def write(self, step, kimg, metrics):
+        """Appends one record, on disk when this returns.
+
+        Args:
+            step: steps done.
+            kimg: thousands of reals seen.
+            metrics: {name: number}; one that is not finite becomes null, and a gap in TensorBoard.
+        """
+        metrics = {name: float(value) for name, value in metrics.items()}
+        metrics = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        line = json.dumps({'step': int(step), 'kimg': float(kimg), **metrics}, allow_nan=False)
+        with open(self.path, 'a') as file:
+            file.write(line + '\n')
+        for name, value in metrics.items():
+            if value is not None:
+                self.events.add_scalar(name, value, step)
+
+    def image(self, step, picture):
+        """Shows a picture in TensorBoard: uint8 [H, W, 1 or 3]."""
+        self.events.add_image('samples', picture, step, dataformats='HWC')
+
+    def records(self):
+        """The records so far, oldest first."""
+        return read_records(self.path)
+
+    def close(self):
+        """Writes out what TensorBoard's queue still holds."""
+        self.events.close()
+
+
+def read_records(path):
+    """Reads metrics.jsonl: a list of dicts, oldest first, None where a metric was not finite.
+
+    A file that is missing has no records. A line that a kill tore, without its end or broken, is left out.
+    """
+    path = Path(path)
+    records = []
+    for line in path.read_bytes().split(b'\n')[:-1] if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return [record for record in records if isinstance(record, dict) and 'step' in record]
+
+
+@contextlib.contextmanager
+def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monotonic):
+    """Shows how far the run is: a bar on a terminal, one plain line per report anywhere else.
+
+    Used as `with progress(…) as report:` and then `report(step, kimg, metrics)` at every log. No metric is
+    required. The time left comes from the images per second over the last 20 reports, and is unknown (?) at the
+    first, whose time is mostly compilation.
+
+    Args:
+        total_steps: steps at the end of the run.
+        total_kimg: thousands of reals seen at the end of the run (not from the steps: batch sizes change).
+        initial: steps done when the run starts or goes on.
+        stream: where to, stderr if None.
+        clock: () -> seconds.
+
+    Yields:
+        report: (step, kimg, metrics) -> None.
+    """
+    stream = sys.stderr if stream is None else stream
+    recent = collections.deque(maxlen=20)
+
+    def facts(step, kimg, metrics):
+        recent.append((clock(), kimg))
+        seconds, thousands = recent[-1][0] - recent[0][0], recent[-1][1] - recent[0][1]
+        left = _duration((total_kimg - kimg) * seconds / thousands) if thousands > 0 else '?'
+        speed = metrics.get('images_per_second')
+        return {
+            'step': f'step {step}/{total_steps}',
+            'kimg': f'{_short(kimg)} kimg',
+            'losses': _named(metrics, {'loss D': 'discriminator_loss', 'G': 'generator_loss'}),
+            'beliefs': _named(metrics, {'D(real)': 'real_probability', 'D(fake)': 'fake_probability'}),
+            'speed': '' if speed is None else f'{_short(speed)} images/s',
+            'left': f'{left} left',
+        }
+
+    if not stream.isatty():
+
+        def report(step, kimg, metrics):
+            print(' · '.join(filter(None, facts(step, kimg, metrics).values())), file=stream, flush=True)
+
+        yield report
+        return
+
+    bar_format = '{bar} {desc}'  # no percentage: 80 columns hold the facts and a short bar
+    first = f'step {initial}/{total_steps} · compiling'
+    options = {'file': stream, 'dynamic_ncols': True, 'bar_format': bar_format}
+    with tqdm(desc=first, total=total_steps, initial=initial, **options) as bar:
+
+        def report(step, kimg, metrics):
+            shown = facts(step, kimg, metrics)
+            bar.n = step
+            text = ' · '.join(shown[name] for name in ('step', 'speed', 'losses', 'left') if shown[name])
+            bar.set_description_str(text)
+
+        yield report
+
+
+def say(text):
+    """Prints a line on stderr without tearing a progress bar that is being shown."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def _summary_writer():
+    """tensorboardX's SummaryWriter, without the PyTorch that tensorboardX imports wherever it is installed.
+
+    That would take seconds and put a second set of CUDA libraries beside JAX's.
+    """
+    hide = 'torch' not in sys.modules
+    if hide:
+        # Makes `import torch` an ImportError, which tensorboardX expects.
+        sys.modules['torch'] = None  # pyright: ignore[reportArgumentType]
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if hide:
+            del sys.modules['torch']
+    return SummaryWriter
+
+
+def _short(number):
+    """Four digits, never an exponent for what is large: 0.6931, 12.8, 1280, 24310."""
+    return f'{number:.0f}' if abs(number) >= 1000 else f'{number:.4g}'
+
+
+def _named(metrics, names):
+    return ' '.join(f'{label} {metrics[name]:.3f}' for label, name in names.items() if name in metrics)
+
+
+def _duration(seconds):
+    """The two largest units of a time: 4 s, 3 min 20 s, 2 h 5 min, 1 d 3 h."""
+    seconds = round(seconds)
+    for name, size, small_name, small in (
+        ('d', 86400, 'h', 3600),
+        ('h', 3600, 'min', 60),
+        ('min', 60, 's', 1),
+    ):
+        if seconds >= size:
+            return f'{seconds // size} {name} {seconds % size // small} {small_name}'
+    return f'{seconds} s'

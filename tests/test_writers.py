@@ -1,0 +1,245 @@
+"""Promises of what a run leaves behind: no doubles, no tears, exact grids, whole files, plain lines."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
+
+from gan_jax import pictures, writers
+
+
+def read_events(workdir):
+    """TensorBoard's record format: length (8 bytes), its checksum (4), an Event, its checksum (4)."""
+    events = []
+    for path in sorted((workdir / 'tensorboard').iterdir()):
+        data = path.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], 'little')
+            events.append(Event.FromString(data[12 : 12 + length]))
+            data = data[16 + length :]
+    return events
+
+
+def write_run(workdir, steps, step=0):
+    writer = writers.MetricsWriter(workdir, step)
+    for i in steps:
+        writer.write(i, i * 0.064, {'generator_loss': np.float32(i / 4)})
+    writer.close()
+    return writer
+
+
+def test_records_read_back_at_once_and_in_order(tmp_path):
+    writer = writers.MetricsWriter(tmp_path / 'new' / 'run')
+    writer.write(10, 0.64, {'generator_loss': np.float32(2.5)})
+    writer.write(np.int32(20), 1.28, {})
+    expected = [{'step': 10, 'kimg': 0.64, 'generator_loss': 2.5}, {'step': 20, 'kimg': 1.28}]
+    assert writers.read_records(tmp_path / 'new' / 'run' / 'metrics.jsonl') == writer.records() == expected
+    assert writer.path.read_text().startswith('{"step": 10, "kimg": 0.64, "generator_loss": 2.5}\n')
+    writer.close()
+
+
+@pytest.mark.parametrize(('step', 'kept'), [(0, []), (20, [10, 20]), (25, [10, 20]), (30, [10, 20, 30])])
+def test_resume_cuts_back_to_the_checkpoint(tmp_path, step, kept):
+    path = write_run(tmp_path, (10, 20, 30)).path
+    before = path.read_bytes().splitlines()
+    write_run(tmp_path, (40,), step=step)
+    assert [record['step'] for record in writers.read_records(path)] == [*kept, 40]
+    assert path.read_bytes().splitlines()[:-1] == before[: len(kept)]  # what stays, stays byte for byte
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['metrics.jsonl', 'tensorboard']
+
+
+@pytest.mark.parametrize(
+    'tail', ['{"step": 30, "kimg": 1', '{"step": 15}', '{"step": 15, "\n', '\x00\n', '3\n']
+)
+def test_torn_last_line_is_dropped(tmp_path, tail):
+    path = write_run(tmp_path, (10, 20)).path
+    with open(path, 'a') as file:
+        file.write(tail)
+    assert [record['step'] for record in writers.read_records(path)] == [10, 20]
+    writer = write_run(tmp_path, (40,), step=30)
+    assert [json.loads(line)['step'] for line in path.read_text().splitlines()] == [10, 20, 40]
+    assert len(writer.records()) == 3
+
+
+def test_non_finite_metrics_are_valid_json(tmp_path):
+    writer = writers.MetricsWriter(tmp_path)
+    writer.write(1, 0.1, {'a': np.float32('nan'), 'b': float('inf'), 'c': -np.inf, 'd': 3})
+    writer.close()
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    record = json.loads(writer.path.read_text(), parse_constant=refuse)
+    assert record == {'step': 1, 'kimg': 0.1, 'a': None, 'b': None, 'c': None, 'd': 3.0}
+
+
+def test_tensorboard_events(tmp_path):
+    picture = np.full((4, 6, 1), 7, np.uint8)
+    writer = writers.MetricsWriter(tmp_path)
+    writer.write(5, 0.3, {'generator_loss': 1.5, 'discriminator_loss': float('nan')})
+    writer.image(5, picture)
+    writer.close()
+    values = [(event.step, value) for event in read_events(tmp_path) for value in event.summary.value]
+    assert [(step, value.tag) for step, value in values] == [(5, 'generator_loss'), (5, 'samples')]
+    assert values[0][1].simple_value == 1.5
+    shown = np.asarray(Image.open(io.BytesIO(values[1][1].image.encoded_image_string)))
+    np.testing.assert_array_equal(shown[..., :1], picture)
+
+
+def test_tensorboard_hides_what_was_taken_back(tmp_path):
+    write_run(tmp_path, (10, 20, 30))
+    write_run(tmp_path, (30, 40), step=20)
+    events = read_events(tmp_path)
+    restarts = [event.step for event in events if event.HasField('session_log')]
+    assert restarts == [1, 21]  # from this step on, what came before in the file order is hidden
+    assert [event.step for event in events if event.summary.value] == [10, 20, 30, 30, 40]
+
+
+def test_pytorch_is_not_imported(tmp_path):
+    (tmp_path / 'torch.py').write_text('raise SystemExit("imported")')
+    code = 'import sys; from gan_jax import writers; writers.MetricsWriter("run").close(); '
+    code += 'sys.exit("torch" in sys.modules or "tensorflow" in sys.modules)'
+    root = str(pictures.Path(writers.__file__).parents[1])
+    environment = {'PYTHONPATH': f'{tmp_path}:{root}'}
+    done = subprocess.run([sys.executable, '-W', 'error', '-c', code], cwd=tmp_path, env=environment)
+    assert done.returncode == 0
+
+
+def test_to_uint8_endpoints():
+    images = np.array([-7, -1, -1 + 0.9 / 255, -1 + 1.1 / 255, 0, 1, 7, np.nan, np.inf], np.float32)
+    np.testing.assert_array_equal(pictures.to_uint8(images), [0, 0, 0, 1, 128, 255, 255, 0, 255])
+    assert pictures.to_uint8(images).dtype == np.uint8
+
+
+def constant_images(values, height=1, width=1, channels=1):
+    return (
+        np.broadcast_to(np.reshape(values, (-1, 1, 1, 1)), (len(values), height, width, channels)) / 127.5 - 1
+    )
+
+
+def test_grid_of_one_column_has_exact_pixels():
+    grid = pictures.image_grid({'fake': constant_images([10, 20, 30, 40, 50])}, border=1, at_least=3)
+    expected = [
+        [255, 255, 255, 255, 255, 255, 255],
+        [255, 10, 255, 20, 255, 30, 255],
+        [255, 255, 255, 255, 255, 255, 255],
+        [255, 40, 255, 50, 255, 255, 255],
+        [255, 255, 255, 255, 255, 255, 255],
+    ]
+    np.testing.assert_array_equal(grid[..., 0], expected)
+
+
+def test_grid_of_several_columns_keeps_examples_together():
+    columns = {'real': constant_images([1, 2, 3, 4]), 'fake': constant_images([5, 6, 7, 8], channels=3)}
+    grid = pictures.image_grid(columns, num_columns=2, border=1, at_least=1)
+    assert grid.shape == (5, 12, 3)  # as one of the columns is in colour
+    np.testing.assert_array_equal(grid[1, :, 0], [255, 1, 255, 5, 255, 255, 255, 255, 2, 255, 6, 255])
+    np.testing.assert_array_equal(grid[3, :, 2], [255, 3, 255, 7, 255, 255, 255, 255, 4, 255, 8, 255])
+
+
+def test_grid_enlarges_by_whole_numbers():
+    images = np.random.default_rng(0).uniform(-1, 1, (64, 28, 28, 1))
+    grid = pictures.image_grid({'fake': images}, border=2)
+    assert grid.shape == (8 * (84 + 2) + 2,) * 2 + (1,)
+    for offset in (2, 4):  # the first and the last pixel of each block of 3 x 3
+        pixels = grid[offset : offset + 84 : 3, offset : offset + 84 : 3]
+        np.testing.assert_array_equal(pixels, pictures.to_uint8(images[0]))
+
+
+@pytest.mark.parametrize(
+    ('n', 'columns', 'layout'),
+    [(1, 1, (1, 1)), (5, 1, (2, 3)), (16, 1, (4, 4)), (8, 3, (4, 6)), (16, 3, (8, 6)), (2, 3, (2, 3))],
+)
+def test_grid_is_near_square(n, columns, layout):
+    images = {str(i): np.zeros((n, 4, 4, 3)) for i in range(columns)}
+    height, width, _ = pictures.image_grid(images, border=0, at_least=4).shape
+    assert (height // 4, width // 4) == layout
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_png_keeps_pixels_and_says_its_source(tmp_path, channels):
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
+    path = tmp_path / 'samples' / 'step.png'
+    pictures.save_png(path, np.zeros((2, 2, 1), np.uint8))
+    pictures.save_png(path, picture, {'step': '1000', 'config': '{"name": "Köln · 東京"}'})
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(np.asarray(image).reshape(picture.shape), picture)
+        assert image.text == {'step': '1000', 'config': '{"name": "Köln · 東京"}'}
+    assert [path.name for path in path.parent.iterdir()] == ['step.png']
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / 'a'
+    pictures.write_atomically(path, b'old')
+
+    def fail(descriptor):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(pictures.os, 'fsync', fail)
+    with pytest.raises(OSError, match='No space'):
+        pictures.write_atomically(path, b'new')
+    assert path.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+NAMES = (
+    *('discriminator_loss', 'generator_loss', 'real_probability', 'fake_probability', 'images_per_second'),
+    *('discriminator_gradient_norm', 'generator_gradient_norm'),
+)
+
+
+@pytest.mark.parametrize(('n', 'names'), [(0, ()), (1, NAMES), (5, NAMES), (5000, NAMES), (9, NAMES[:1])])
+def test_curves_are_drawn(tmp_path, n, names):
+    values = np.random.default_rng(0).uniform(size=(n, len(names))).tolist()
+    records = [{'step': i, 'kimg': i / 9, **dict(zip(names, values[i], strict=True))} for i in range(n)]
+    for record in records[3:4]:
+        record.update(dict.fromkeys(names))  # None, as read back from null
+    pictures.curves_png(tmp_path / 'curves.png', records)
+    with Image.open(tmp_path / 'curves.png') as image:
+        colours = {colour for _, colour in image.convert('RGB').getcolors(1 << 20)}
+    labels = {label for *_, metrics in pictures.PANELS for name, label in metrics.items() if name in names}
+    for label, colour in pictures.COLOURS.items():
+        if label != 'all devices':  # the text has that grey
+            assert (tuple(bytes.fromhex(colour[1:])) in colours) == (label in labels)
+
+
+def run_progress(stream):
+    times = iter([60, 70, 80])  # a minute of compilation, then 6,400 images in ten seconds
+    with writers.progress(4000, 256, initial=100, stream=stream, clock=lambda: next(times)) as report:
+        losses = {'discriminator_loss': 1.25, 'generator_loss': float('nan')}
+        report(200, 12.8, {**losses, 'real_probability': 0.75, 'fake_probability': 0.125})
+        report(300, 19.2, {**losses, 'images_per_second': 640.4, 'other': 1})
+        report(4000, 256, {})
+    return stream.getvalue()
+
+
+def test_progress_is_plain_lines_without_a_terminal():
+    assert run_progress(io.StringIO()).split('\n') == [
+        'step 200/4000 · 12.8 kimg · loss D 1.250 G nan · D(real) 0.750 D(fake) 0.125 · ? left',
+        'step 300/4000 · 19.2 kimg · loss D 1.250 G nan · 640.4 images/s · 6 min 10 s left',
+        'step 4000/4000 · 256 kimg · 0 s left',
+        '',
+    ]
+
+
+def test_progress_is_one_line_on_a_terminal():
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    shown = run_progress(stream)
+    assert shown.count('\n') == 1  # the end
+    assert 'compiling' in shown.split('\r')[1]
+    line = 'step 300/4000 · 640.4 images/s · loss D 1.250 G nan · 6 min 10 s left'
+    assert line in shown
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'text'),
+    [(0.4, '0 s'), (59.6, '1 min 0 s'), (3599, '59 min 59 s'), (7500, '2 h 5 min'), (97300, '1 d 3 h')],
+)
+def test_duration(seconds, text):
+    assert writers._duration(seconds) == text
