@@ -87,8 +87,8 @@ def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monoton
     """Shows how far the run is: a bar on a terminal, one plain line per report anywhere else.
 
     Used as `with progress(…) as report:` and then `report(step, kimg, metrics)` at every log. No metric is
-    required. The time left comes from the images per second over the last 20 reports, and is unknown (?) at the
-    first, whose time is mostly compilation.
+    required. The time left comes from the images per second over the last 20 reports, and is unknown (?)
+    at the first, whose time is mostly compilation.
 
     Args:
         total_steps: steps at the end of the run.
