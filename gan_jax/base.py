@@ -40,7 +40,6 @@ class Stage(NamedTuple):
     batch_size: int  # over all devices
     resolution: int  # pixels
     fade: bool = False  # a new level is being faded in
-    reset_optimizer: bool = False  # forget the optimizer's moments at the first step
 
 
 class UserError(Exception):

@@ -1,0 +1,56 @@
+"""The original GAN on the embedded Fashion-MNIST subset, as the authors ran it on MNIST.
+
+    python train.py --config=configs/gan_fashion_mnist.py --workdir=runs/gan_fashion_mnist
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    """Every field of the run, with its unit."""
+    sgd = {
+        'learning_rate': 0.1,
+        'decay_factor': 1.000004,  # the rate is divided by it at each update
+        'min_learning_rate': 1e-6,
+        'momentum': 0.5,  # at the first update
+        'final_momentum': 0.7,
+        'momentum_kimg': 12_500.0,  # thousands of images until then: 250 epochs of 50,000
+    }
+    return ConfigDict(
+        {
+            'system': 'gan',  # the file in gan_jax/gans
+            'seed': 0,  # all randomness of the run
+            'batch_size': 100,  # examples, over all devices
+            'num_steps': 20_000,  # generator updates
+            'steps_per_dispatch': 50,  # updates in one call of the device
+            'dtype': 'float32',  # compute; parameters are float32 throughout
+            'data': {
+                'name': 'fashion_mnist_10k',  # TFDS name
+                'data_dir': '',  # '': embedded in the package, else TFDS's own folder
+                'split': 'train',
+                'resolution': 28,  # pixels
+                'channels': 1,
+                'fit': 'crop',  # 'crop' to a square and resize, or 'pad' with black
+                'flip': False,  # mirror at random
+                'placement': 'auto',  # data on the 'device', on the 'host', or by size
+            },
+            'optimizer': {'discriminator': dict(sgd), 'generator': dict(sgd)},
+            'gan': {
+                'generator_units': 1200,  # of each hidden layer
+                'discriminator_units': 240,  # of each maxout layer
+                'maxout_pieces': 5,
+                'keep_pixels': 0.8,  # dropout on D's input: the share that stays
+                'keep_hidden': 0.5,  # and on the inputs of its other layers
+                'latent_dim': 100,  # numbers in z
+                'latent': 'normal',  # normal, uniform, inverse_transform
+                'loss': 'non_saturating',  # see gan_jax/losses.py
+                'regularizer': 'none',  # none, r1, gradient_penalty
+                'regularizer_weight': 0.0,  # R1's gamma, the gradient penalty's lambda
+            },
+            'ema_half_life_kimg': 5.0,  # half-life of G's average in thousands of images; 0: off
+            'log_every_steps': 200,
+            'sample_every_steps': 2000,
+            'checkpoint_every_steps': 2000,
+            'keep_checkpoints': 3,  # newest checkpoints kept
+        }
+    )

@@ -1,0 +1,99 @@
+"""Which examples each step sees, as a pure function of the seed and the position, and the feed that brings them."""
+
+import collections
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from grain.experimental import index_shuffle
+
+from gan_jax.base import UserError
+
+RESIDENT_BYTES = 2 * 1024**3  # up to this size 'auto' keeps the whole data set on each device
+AHEAD = 2  # dispatches prepared beyond the one in use
+
+
+def order(num_examples, seed, start, stop):
+    """The examples at positions start .. stop - 1 of an endless stream that is reshuffled every epoch.
+
+    It is the stream `grain.MapDataset.range(num_examples).seed(seed).shuffle().repeat()`, without the bookkeeping
+    that grain does for each element.
+
+    Args:
+        num_examples: of the data set, 1 .. 2**31 - 1.
+        seed: 0 or more.
+        start, stop: positions, 0 <= start <= stop: how many examples were seen before and after.
+
+    Returns:
+        int64 [stop - start]; every `num_examples` positions from 0 on are a permutation of the data set.
+    """
+    # Hashed, as grain does: its shuffle of epoch e takes seed + e, so that neighbouring seeds would share epochs.
+    hashed = int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
+    last = num_examples - 1
+    if last == 0:
+        return np.zeros(stop - start, np.int64)
+    indices = []
+    while start < stop:
+        epoch, first = divmod(start, num_examples)
+        end = min(stop - epoch * num_examples, num_examples)
+        epoch_seed = (hashed + epoch) % 2**32
+        indices += [index_shuffle(place, last, epoch_seed, 4) for place in range(first, end)]
+        start += end - first
+    return np.array(indices, np.int64)
+
+
+def feed(images, dispatches, *, seed, num_devices, resident):
+    """Yields what each dispatch needs, prepared ahead by a background thread.
+
+    Args:
+        images: `Images`, or anything with `len()` and `images(indices)`.
+        dispatches: iterator of (first_image, num_steps K, examples_per_step B): the position in the stream, the
+            steps of the dispatch, and the examples of one step over all devices, a multiple of `num_devices`.
+        seed: of the order, 0 or more.
+        num_devices: D. Device d gets examples d * B / D .. (d + 1) * B / D - 1 of each step, so that the global
+            batch is the same for any D.
+        resident: whether the data set lies on the devices, so that they need indices alone.
+
+    Yields:
+        int32 indices [D, K, B / D] if resident, else uint8 images [D, K, B / D, H, W, C].
+
+    Raises:
+        UserError: what `images.images` raises, when the dispatch that met it is asked for.
+    """
+
+    def prepare(first_image, num_steps, examples_per_step):
+        indices = order(len(images), seed, first_image, first_image + num_steps * examples_per_step)
+        indices = indices.reshape(num_steps, num_devices, -1).swapaxes(0, 1)
+        if resident:
+            return indices.astype(np.int32)
+        pictures = images.images(indices.reshape(-1))
+        return pictures.reshape(*indices.shape, *pictures.shape[1:])
+
+    thread = ThreadPoolExecutor(1, thread_name_prefix='feed')
+    ready = collections.deque()
+    dispatches = iter(dispatches)
+    try:
+        while True:
+            for dispatch in itertools.islice(dispatches, AHEAD + 1 - len(ready)):
+                ready.append(thread.submit(prepare, *dispatch))
+            if not ready:
+                return
+            yield ready.popleft().result()
+    finally:
+        thread.shutdown(cancel_futures=True)
+
+
+def fits_on_device(images, placement):
+    """Whether the data set shall lie on the devices.
+
+    Args:
+        images: `Images`, as opened.
+        placement: 'device', 'host', or 'auto': on the devices when it takes at most 2 GiB.
+
+    Raises:
+        UserError: `placement` is none of these.
+    """
+    if placement not in ('auto', 'device', 'host'):
+        raise UserError(f"--config.data.placement: got {placement!r}, takes 'auto', 'device' or 'host'")
+    num_bytes = len(images) * images.resolution**2 * images.channels
+    return placement == 'device' or (placement == 'auto' and num_bytes <= RESIDENT_BYTES)

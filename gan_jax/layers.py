@@ -1,0 +1,121 @@
+"""The layers that networks are made of, and how much arithmetic each needs at least."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.convolution import conv, conv_transpose
+
+# PyTorch's momentum 0.1 is Flax's 0.9; statistics are over the global batch where `axis_name` is given.
+BatchNorm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
+
+
+def normal_around(mean: float, stddev: float) -> Callable:
+    """An initializer N(mean, stddev²)."""
+    return lambda key, shape, dtype=jnp.float32: mean + stddev * jax.random.normal(key, shape, dtype)
+
+
+def symmetric_uniform(bound: float) -> Callable:
+    """An initializer uniform in ±bound."""
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+class Conv(nn.Module):
+    """Convolution [N, H, W, C] -> [N, H', W', features], its form chosen for the backend by `convolution.py`."""
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: int = 1
+    padding: int = 0
+    use_bias: bool = True
+    spectral_norm: bool = False
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, x.shape[-1], self.features))
+        if self.spectral_norm:
+            kernel = spectrally_normalized(self, kernel)
+        y = conv(x.astype(self.dtype), kernel.astype(self.dtype), self.strides, self.padding)
+        return _plus_bias(self, y) if self.use_bias else y
+
+
+class ConvTranspose(nn.Module):
+    """Transposed convolution [N, H, W, C] -> [N, (H - 1) strides - 2 padding + kernel, …, features]."""
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: int = 1
+    padding: int = 0
+    use_bias: bool = True
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, self.features, x.shape[-1]))
+        y = conv_transpose(x.astype(self.dtype), kernel.astype(self.dtype), self.strides, self.padding)
+        return _plus_bias(self, y) if self.use_bias else y
+
+
+def _plus_bias(module, y):
+    return y + module.param('bias', nn.initializers.zeros, (module.features,)).astype(y.dtype).reshape(
+        *[1] * (y.ndim - 1), -1
+    )
+
+
+def spectrally_normalized(module: nn.Module, kernel: jax.Array) -> jax.Array:
+    """The kernel over its largest singular value, as a matrix [everything else, outputs] (Miyato et al. 2018).
+
+    One step of power iteration per pass that may change the module's 'spectral_norm' variables; called from
+    within the module's compact `__call__`.
+    """
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    unit = lambda x: x / (jnp.linalg.norm(x) + 1e-12)
+    u = module.variable(
+        'spectral_norm',
+        'u',
+        lambda: unit(jax.random.normal(module.make_rng('params'), matrix.shape[-1:])),
+    )
+    # The singular vectors are constants of the gradient (section 2.1 and appendix A of the paper).
+    fixed = jax.lax.stop_gradient(matrix)
+    v = unit(fixed @ u.value)
+    new_u = unit(v @ fixed)
+    if module.is_mutable_collection('spectral_norm') and not module.is_initializing():
+        u.value = new_u
+    return kernel / (v @ matrix @ new_u)
+
+
+def maxout(x: jax.Array, pieces: int) -> jax.Array:
+    """The largest of each unit's pieces: [N, units · pieces] -> [N, units] (Goodfellow et al. 2013)."""
+    n, features = x.shape
+    return jnp.max(x.reshape(n, features // pieces, pieces), axis=-1)
+
+
+def dropout(x: jax.Array, keep: float, keys: jax.Array) -> jax.Array:
+    """Keeps each entry of x [N, D] with probability `keep`, scaled by 1 / keep, by each example's own key [N].
+
+    `nn.Dropout` under pmap with a replicated key would drop the same entries on every device.
+    """
+    mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
+    return jnp.where(mask, x / keep, 0)
+
+
+def dense_flops(inputs: int, outputs: int) -> int:
+    """Multiplications and additions of one example's matrix product."""
+    return 2 * inputs * outputs
+
+
+def conv_flops(size: int, kernel: int, strides: int, padding: int, inputs: int, outputs: int) -> int:
+    """Of one example's convolution from `size` x `size` pixels, taps outside the image not counted.
+
+    The transposed convolution to `size` pixels needs as many, and so does each gradient of either.
+    """
+    starts = range(-padding, size + padding - kernel + 1, strides)
+    taps = sum(min(start + kernel, size) - max(start, 0) for start in starts)
+    return 2 * taps**2 * inputs * outputs

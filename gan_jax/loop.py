@@ -1,0 +1,195 @@
+"""The run, top to bottom: data, state, then dispatch after dispatch, with what each leaves behind."""
+
+import contextlib
+import math
+import shlex
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import checkpoint, parallel
+from gan_jax.augment import normalize, random_flip
+from gan_jax.base import GAN, Preempted, TrainingFailed, UserError
+from gan_jax.config import check_workdir, to_json
+from gan_jax.data.pipeline import feed, fits_on_device, order
+from gan_jax.data.source import open_images
+from gan_jax.gans import load_system
+from gan_jax.latents import example_keys
+from gan_jax.pictures import curves_png, image_grid, save_png, write_atomically
+from gan_jax.schedule import Dispatch, dispatches, last_dispatch
+from gan_jax.stopwatch import Stopwatch
+from gan_jax.train_state import TrainState, create_train_state
+from gan_jax.train_step import train_step
+from gan_jax.writers import MetricsWriter, progress, say
+
+NUM_SAMPLES = 64  # pictures in a grid
+NUM_FIRST_IMAGES = 1000  # reals from which an initialisation may take statistics
+# Folded into keys where no step number comes to: steps stop at 2³¹ - 1.
+SAMPLES, READING = 2**32 - 2, 2**32 - 3
+
+
+def train(config, workdir, devices=None) -> TrainState:
+    """Trains from the last checkpoint in `workdir`, or from the start, to the end of the schedule.
+
+    Args:
+        config: as `gan_jax.config.load_config` gives it.
+        workdir: the folder for everything that the run leaves behind.
+        devices: to run on; by default all local ones.
+
+    Raises:
+        UserError: data, workdir or devices do not fit the config; nothing has been written.
+        Preempted: SIGTERM or SIGINT came, and a checkpoint has been written.
+        TrainingFailed: a loss or a gradient was not finite.
+    """
+    workdir, devices = Path(workdir), devices or jax.local_devices()
+    system = load_system(config.system)
+    stages = system.stages(config)
+    gans = {stage: system.make(config, stage, parallel.AXIS) for stage in stages}
+    images = open_images(config.data)
+    check_batch_sizes(stages, len(images), len(devices))
+    check_workdir(workdir, config)
+
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stop_signals())
+        is_resident = fits_on_device(images, config.data.placement)
+        resident = parallel.replicate(images.all_images() if is_resident else (), devices)
+        first_images = images.images(order(len(images), config.seed, 0, min(len(images), NUM_FIRST_IMAGES)))
+        first_batch = {'image': normalize(jnp.asarray(first_images))}
+
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_atomically(workdir / 'config.json', to_json(config).encode())
+        checkpoints = checkpoint.open_checkpoints(workdir, config.keep_checkpoints)
+        stack.callback(checkpoints.close)
+        create = partial(create_train_state, gan=gans[stages[0]])
+        rng = jax.random.key(config.seed)
+        saved_step = checkpoints.latest_step()
+        if saved_step is None:
+            state = parallel.create_replicated(create, rng, first_batch, devices=devices)
+        else:
+            state = checkpoint.restore(checkpoints, saved_step, jax.eval_shape(create, rng, first_batch))
+            state = parallel.replicate_state(state, devices)
+        first_step, end = saved_step or 0, last_dispatch(stages)
+        if first_step >= end.last_step:
+            print(checkpoint.summary(state))
+            return state
+        if first_step:
+            say(f'going on from the checkpoint at step {first_step}')
+
+        writer = stack.enter_context(contextlib.closing(MetricsWriter(workdir, first_step)))
+        report = stack.enter_context(progress(end.last_step, end.last_image / 1000, first_step))
+        sample_rng = jax.random.fold_in(rng, SAMPLES)
+        inputs = gans[stages[0]].sample_inputs(sample_rng, NUM_SAMPLES, first_batch)
+        run_steps = {stage: parallel.parallelize(step_function(config, gans[stage]), devices) for stage in stages}
+        samplers = {stage: jax.jit(gans[stage].sample) for stage in stages}
+
+        intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
+        schedule = list(dispatches(stages, [config.steps_per_dispatch, *intervals], first_step))
+        requests = ((each.first_image, each.num_steps, each.stage.batch_size) for each in schedule)
+        items = feed(images, requests, seed=config.seed, num_devices=len(devices), resident=is_resident)
+        stack.enter_context(contextlib.closing(items))
+        stack.enter_context(jax.transfer_guard('disallow'))
+
+        unchecked = None  # the dispatch before this one, looked at while the devices work on this one
+        stopwatch = Stopwatch()
+        for dispatch in schedule:
+            with stopwatch.waiting():
+                item = parallel.shard(next(items), devices)
+            state, metrics = run_steps[dispatch.stage](state, resident, item)
+            if unchecked:
+                check_finite(*unchecked, checkpoints)
+            unchecked = dispatch, metrics
+            step, kimg = dispatch.last_step, dispatch.last_image / 1000
+            log, sample, save = (step % interval == 0 or step == end.last_step for interval in intervals)
+            if log or sample or save or stop or not stopwatch.is_running:
+                check_finite(dispatch, metrics, checkpoints)
+            stopwatch.count(dispatch.num_steps * dispatch.stage.batch_size)
+
+            if log:
+                values = {name: value[-1] for name, value in parallel.fetch(metrics).items()} | stopwatch.read()
+                writer.write(step, kimg, values)
+                report(step, kimg, values)
+                stopwatch.restart()
+            if sample:
+                averaged = parallel.on_one_device((state.ema_params, state.ema_model_state))
+                grid = image_grid(jax.device_get(samplers[dispatch.stage](*averaged, inputs)))
+                grid_path = workdir / 'samples' / f'step_{step:08d}.png'
+                save_png(grid_path, grid, {'step': str(step), 'seed': str(config.seed)})
+                writer.image(step, grid)
+            if save or stop:
+                checkpoint.save(checkpoints, state)
+            if stop and step < end.last_step:
+                checkpoints.wait_until_finished()
+                go_on = shlex.join(sys.orig_argv)
+                raise Preempted(f'{stop[0]} at step {step}: checkpoint written; to go on: {go_on}')
+        checkpoints.wait_until_finished()
+        curves_path = workdir / 'curves.png'
+        curves_png(curves_path, writer.records())
+    print(f'samples     {grid_path}\ncurves      {curves_path}\ncheckpoint  {workdir}/checkpoints/{step}')
+    print(checkpoint.summary(state))
+    return state
+
+
+def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
+    """Raises UserError where a batch cannot be shared out evenly or is larger than the data set."""
+    for stage in stages:
+        if stage.batch_size % num_devices:
+            raise UserError(
+                f'--config.batch_size: {stage.batch_size} will not do on {num_devices} devices; '
+                f'takes a multiple of {num_devices}'
+            )
+        if stage.batch_size > num_examples:
+            raise UserError(
+                f'--config.batch_size: {stage.batch_size} is more than the data set holds; takes at most {num_examples}'
+            )
+
+
+def step_function(config, gan: GAN):
+    """One device's step, `(state, resident, item) -> (state, metrics)`, from stored bytes to new parameters.
+
+    `item` is uint8 images [B, H, W, C], or int32 indices [B] into `resident`, uint8 images [N, H, W, C].
+    """
+
+    def step(state: TrainState, resident, item):
+        positions = parallel.example_positions(item.shape[0])
+        batch = {'image': normalize(resident[item] if item.ndim == 1 else item), 'position': positions}
+        if config.data.flip:
+            rng = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), READING)
+            batch['image'] = random_flip(batch['image'], example_keys(rng, positions))
+        ema = 1000 * config.ema_half_life_kimg
+        return train_step(state, batch, gan=gan, ema=ema, axis_name=parallel.AXIS)
+
+    return step
+
+
+def check_finite(dispatch: Dispatch, metrics, checkpoints) -> None:
+    """Waits for a dispatch and raises TrainingFailed at its first step with a loss or gradient that is not finite."""
+    values = {name: value.tolist() for name, value in parallel.fetch(metrics).items()}
+    for step in range(dispatch.num_steps):
+        for name, value in values.items():
+            if not math.isfinite(value[step]):
+                player, _, what = name.partition('_')
+                raise TrainingFailed(
+                    f"step {dispatch.first_step + step + 1}: the {player}'s {what.replace('_', ' ')} is {value[step]}; "
+                    f'the last good checkpoint is at step {checkpoints.latest_step()}'
+                )
+
+
+@contextlib.contextmanager
+def stop_signals():
+    """A list that holds the name of SIGTERM or SIGINT once one has come; the second ends the process at once."""
+    received = []
+
+    def receive(number, frame):
+        received.append(signal.Signals(number).name)
+        signal.signal(number, signal.SIG_DFL)
+
+    previous = {number: signal.signal(number, receive) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,405 @@
+"""The data keep their promises: what is embedded, the order, the feed, and one line for every mistake."""
+
+import hashlib
+import io
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import grain
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from gan_jax.base import UserError
+from gan_jax.data.pipeline import feed, fits_on_device, order
+from gan_jax.data.source import EMBEDDED, open_images
+
+FULL_SET = Path(os.environ.get('FASHION_MNIST_DIR', '/usr/share/datasets/fashion-mnist'))
+
+
+def config(**changes):
+    fields = dict(
+        name='fashion_mnist_10k', data_dir='', split='train', resolution=28, channels=1, fit='crop'
+    )
+    return SimpleNamespace(**(fields | changes))
+
+
+def encoded(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, 'png')
+    return file.getvalue()
+
+
+def prepare(data_dir, pictures, features=None, name='tiny', version='1.0.0', **kwargs):
+    """A TFDS set with a split 'train' of the given uint8 [H, W, C] pictures or ready examples."""
+
+    class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version(version)
+
+        def _info(self):
+            shape = (None, None, 1 if features else pictures[0].shape[-1])
+            dictionary = tfds.features.FeaturesDict(features or {'image': tfds.features.Image(shape=shape)})
+            return tfds.core.DatasetInfo(builder=self, features=dictionary, disable_shuffling=True)
+
+        def _split_generators(self, download_manager):
+            return {'train': self._generate_examples()}
+
+        def _generate_examples(self):
+            for key, picture in enumerate(pictures):
+                example = {'image': encoded(picture.squeeze())} if features is None else picture
+                yield key, example
+
+    Tiny.name = name
+    tfds.disable_progress_bar()
+    builder = Tiny(data_dir=data_dir, file_format='array_record', **kwargs)
+    builder.download_and_prepare(download_dir=data_dir / 'downloads')
+    return data_dir / name / version
+
+
+@pytest.fixture(scope='module')
+def train():
+    return open_images(config())
+
+
+@pytest.fixture(scope='module')
+def train_pixels(train):
+    return train.all_images()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the embedded set that may be damaged: its folder."""
+    return shutil.copytree(EMBEDDED / 'fashion_mnist_10k', tmp_path / 'fashion_mnist_10k') / '1.0.0'
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+# The embedded set
+
+
+def test_embedded_pixels(train, train_pixels):
+    test = open_images(config(split='test')).all_images()
+    assert len(train) == 10_000
+    assert train_pixels.shape == (10_000, 28, 28, 1)
+    assert test.shape == (1_000, 28, 28, 1)
+    assert train_pixels.dtype == test.dtype == np.uint8
+    assert sha256(train_pixels.tobytes()) == 'e1427044c614fabc29feeff0f27e6b68f88a9ee2f2cfe7d783b9157159864883'
+    assert sha256(test.tobytes()) == '3d7f6d64869a3f2d1afe64ae33ffb9b20670a91b31e3bbf0657e3999ec7b35cf'
+    np.testing.assert_array_equal(train.images([9_999, 3]), train_pixels[[9_999, 3]])
+
+
+def test_embedded_classes():
+    builder = tfds.builder_from_directory(EMBEDDED / 'fashion_mnist_10k' / '1.0.0')
+    skip = {'image': tfds.decode.SkipDecoding()}
+    for split, per_class in (('train', 1000), ('test', 100)):
+        source = builder.as_data_source(split, decoders=skip)
+        labels = [example['label'] for example in source.__getitems__(list(range(len(source))))]
+        np.testing.assert_array_equal(np.bincount(labels), [per_class] * 10)
+
+
+def test_embedded_has_its_licence():
+    text = (EMBEDDED / 'fashion_mnist_10k' / 'LICENSE').read_text()
+    assert 'MIT' in text
+    assert 'Copyright (c) 2017 Zalando SE' in text
+
+
+def test_embedded_is_rebuilt_byte_for_byte(tmp_path):
+    if not (FULL_SET / 'train-images-idx3-ubyte.gz').exists():
+        pytest.skip(f'the full Fashion-MNIST is not in {FULL_SET} (set FASHION_MNIST_DIR)')
+    from gan_jax.data.make_fashion_mnist_10k import make
+
+    rebuilt = make(FULL_SET, tmp_path)
+    kept = EMBEDDED / 'fashion_mnist_10k' / '1.0.0'
+    assert {p.name: sha256(p.read_bytes()) for p in rebuilt.iterdir()} == {
+        p.name: sha256(p.read_bytes()) for p in kept.iterdir()
+    }
+    with pytest.raises(UserError, match=r'^--out: .* is there already'):
+        make(FULL_SET, tmp_path)
+
+
+def test_maker_names_what_is_missing(tmp_path):
+    from gan_jax.data.make_fashion_mnist_10k import make
+
+    with pytest.raises(UserError, match=r'^--source: .*train-images-idx3-ubyte.gz'):
+        make(tmp_path, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_tensorflow_is_not_imported_and_nothing_is_printed(tmp_path):
+    (tmp_path / 'tensorflow').mkdir()
+    (tmp_path / 'tensorflow' / '__init__.py').write_text('raise AssertionError("imported")')
+    code = (
+        'from types import SimpleNamespace as S; from gan_jax.data.source import open_images as o\n'
+        'd = S(name="fashion_mnist_10k", data_dir="", split="train", resolution=28, channels=1, fit="crop")\n'
+        'assert o(d).images(range(300)).shape == (300, 28, 28, 1)\n'
+        'import sys; assert "tensorflow" not in sys.modules'
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, '-W', 'error', '-c', code],
+        env=os.environ | {'PYTHONPATH': path},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+# Opening
+
+
+def test_slices_and_versions(tmp_path):
+    assert len(open_images(config(split='train[:10%]'))) == 1_000
+    assert len(open_images(config(name='fashion_mnist_10k:1.0.0', split='train+test'))) == 11_000
+    for version in ('1.9.0', '1.10.0'):
+        prepare(tmp_path, [np.full((8, 8, 1), int(version[2:-2]), np.uint8)], version=version)
+    asked = config(name='tiny', data_dir=str(tmp_path), resolution=8)
+    assert open_images(asked).images([0]).max() == 10
+    asked.name = 'tiny:1.9.0'
+    assert open_images(asked).images([0]).max() == 9
+
+
+def test_folder_of_tfds(tmp_path, monkeypatch):
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+    prepare(tmp_path, [np.zeros((8, 8, 1), np.uint8)])
+    assert len(open_images(config(name='tiny', resolution=8))) == 1
+
+
+def test_configurations(tmp_path):
+    folder = tmp_path / 'pair' / 'a2b' / '1.0.0'
+    shutil.move(prepare(tmp_path, [np.zeros((8, 8, 1), np.uint8)]), folder)
+    info = json.loads((folder / 'dataset_info.json').read_text()) | {'configName': 'a2b'}
+    (folder / 'dataset_info.json').write_text(json.dumps(info))
+    assert len(open_images(config(name='pair/a2b', data_dir=str(tmp_path), resolution=8))) == 1
+    fails(config(name='pair', data_dir=str(tmp_path)), 'name', "'pair'", 'takes', 'pair/a2b')
+
+
+def test_crop(tmp_path):
+    picture = np.zeros((10, 16, 3), np.uint8)
+    picture[:, 3:13] = np.arange(300).reshape(10, 10, 3) % 256
+    prepare(tmp_path, [picture, np.full((31, 20, 3), 200, np.uint8)])
+    asked = config(name='tiny', data_dir=str(tmp_path), resolution=10, channels=3)
+    images = open_images(asked).all_images()
+    assert images.shape == (2, 10, 10, 3)
+    np.testing.assert_array_equal(images[0], picture[:, 3:13])
+    np.testing.assert_array_equal(images[1], np.full((10, 10, 3), 200))
+    asked.resolution = 5
+    expected = Image.fromarray(picture[:, 3:13]).resize((5, 5), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(open_images(asked).images([0])[0], np.asarray(expected))
+
+
+def test_pad(train_pixels):
+    images = open_images(config(resolution=32, fit='pad')).images(range(20))
+    np.testing.assert_array_equal(images, np.pad(train_pixels[:20], ((0, 0), (2, 2), (2, 2), (0, 0))))
+
+
+# Mistakes
+
+
+def fails(data, field, *words):
+    with pytest.raises(UserError) as caught:
+        open_images(data).all_images()
+    message = str(caught.value)
+    assert message.startswith(f'--config.data.{field}: ')
+    assert '\n' not in message
+    for word in words:
+        assert word in message
+
+
+def test_not_prepared(tmp_path):
+    words = ('pip install tensorflow-cpu', f'tfds build mnist --data_dir={tmp_path} --file_format=array_record')
+    fails(config(name='mnist', data_dir=str(tmp_path)), 'name', "'mnist' is not prepared", *words)
+    (tmp_path / 'mnist' / '3.0.1').mkdir(parents=True)
+    fails(config(name='mnist:3.0.0', data_dir=str(tmp_path)), 'name', 'is not prepared')
+    fails(config(name='mnist', data_dir=str(tmp_path)), 'name', str(tmp_path / 'mnist' / '3.0.1'))
+
+
+@pytest.mark.parametrize('name', ['', 'a/b/c', '../mnist', 'mnist:new'])
+def test_malformed_name(name):
+    fails(config(name=name), 'name', repr(name))
+
+
+def test_data_dir_does_not_exist(tmp_path):
+    fails(config(data_dir=str(tmp_path / 'nowhere')), 'data_dir', 'nowhere', 'exists')
+
+
+@pytest.mark.parametrize('split', ['valid', 'train[', '', 'train[:10001]', 'train[:0]', 'train[50%:20%]', 'train+x'])
+def test_split(split):
+    fails(config(split=split), 'split', repr(split), 'train, test')
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'words'),
+    [
+        ('channels', 3, ['got 3', 'has 1']),
+        ('channels', 2, ['got 2', '1 or 3']),
+        ('fit', 'stretch', ["'stretch'", "'crop' or 'pad'"]),
+        ('resolution', 0, ['got 0', '1 or more']),
+    ],
+)
+def test_wrong_value(field, value, words):
+    fails(config(**{field: value}), field, *words)
+
+
+def test_too_large_to_pad(tmp_path):
+    fails(config(resolution=16, fit='pad'), 'resolution', 'got 16', '28×28', "'pad'")
+    small, large = np.zeros((8, 8, 1), np.uint8), np.zeros((8, 20, 1), np.uint8)
+    prepare(tmp_path, [small, large, small])  # found only when it is decoded
+    fails(config(name='tiny', data_dir=str(tmp_path), resolution=8, fit='pad'), 'resolution', 'got 8', '20×8')
+
+
+def test_no_pictures(tmp_path):
+    prepare(tmp_path, [{'label': 1}], {'label': tfds.features.Scalar(np.int64)})
+    fails(config(name='tiny', data_dir=str(tmp_path)), 'name', "no feature 'image'", 'it has label')
+
+
+def test_format_that_needs_tensorflow(copy):
+    info = copy / 'dataset_info.json'
+    info.write_text(info.read_text().replace('"array_record"', '"tfrecord"'))
+    words = ('format tfrecord', f'tfds convert_format --dataset_version_dir={copy} --out_file_format=array_record')
+    fails(config(data_dir=str(copy.parents[1])), 'name', *words)
+
+
+def remove(path):
+    path.unlink()
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def corrupt(path):
+    with path.open('r+b') as file:
+        file.seek(path.stat().st_size // 3)
+        file.write(bytes(3000))
+
+
+@pytest.mark.parametrize('harm', [remove, truncate, corrupt])
+@pytest.mark.parametrize('pattern', ['*-train.*', 'dataset_info.json', 'features.json'])
+def test_damage(copy, harm, pattern):
+    harm(next(copy.glob(pattern)))
+    fails(config(data_dir=str(copy.parents[1])), 'name', "'fashion_mnist_10k'", str(copy), 'cannot be read')
+
+
+def test_picture_that_cannot_be_decoded(tmp_path):
+    good = encoded(np.zeros((8, 8), np.uint8))
+    features = {'image': tfds.features.Image(shape=(8, 8, 1))}
+    prepare(tmp_path, [{'image': each} for each in (good, good[: len(good) // 2], good)], features)
+    fails(config(name='tiny', data_dir=str(tmp_path), resolution=8), 'name', 'cannot be read')
+
+
+# Order
+
+
+def test_order_is_that_of_grain():
+    for num_examples, seed in ((10_000, 0), (7, 5), (1, 3)):
+        stream = grain.MapDataset.range(num_examples).seed(seed).shuffle().repeat()
+        start = 3 * num_examples - 5 if num_examples > 5 else 0
+        expected = [stream[i] for i in range(start, start + 20)]
+        indices = order(num_examples, seed, start, start + 20)
+        assert indices.dtype == np.int64
+        np.testing.assert_array_equal(indices, expected)
+
+
+def test_order_is_a_pure_function_of_the_position():
+    whole = order(1000, 1, 0, 3000)
+    pieces = [order(1000, 1, start, min(start + 700, 3000)) for start in range(0, 3000, 700)]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    assert order(1000, 1, 5, 5).shape == (0,)
+
+
+def test_order_is_reshuffled_every_epoch_and_differs_by_seed():
+    epochs = [*order(1000, 0, 0, 3000).reshape(3, -1), *order(1000, 1, 0, 3000).reshape(3, -1)]
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(1000))
+    for one, other in itertools.combinations(epochs, 2):
+        assert (one == other).mean() < 0.05
+
+
+# Feed
+
+DISPATCHES = [(0, 3, 8), (24, 1, 8), (32, 2, 16), (64, 3, 8)]
+
+
+def batches(images, num_devices, resident):
+    """Global batches of all steps, one after the other."""
+    fed = list(feed(images, DISPATCHES, seed=4, num_devices=num_devices, resident=resident))
+    for array, (_, num_steps, size) in zip(fed, DISPATCHES, strict=True):
+        assert array.shape[:3] == (num_devices, num_steps, size // num_devices)
+    return [step for array in fed for step in array.swapaxes(0, 1).reshape(array.shape[1], -1, *array.shape[3:])]
+
+
+def test_feed_is_the_order_whatever_the_number_of_devices(train, train_pixels):
+    expected = order(10_000, 4, 0, 88)
+    for num_devices in (1, 2, 8):
+        indices = np.concatenate(batches(train, num_devices, resident=True))
+        assert indices.dtype == np.int32
+        np.testing.assert_array_equal(indices, expected)
+        pictures = np.concatenate(batches(train, num_devices, resident=False))
+        assert pictures.dtype == np.uint8
+        np.testing.assert_array_equal(pictures, train_pixels[expected])
+
+
+def feed_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith('feed')]
+
+
+class Slow:
+    """Ten examples; remembers how often it was read, and breaks where it is told to."""
+
+    def __init__(self, breaks_at=None):
+        self.reads, self.breaks_at = 0, breaks_at
+
+    def __len__(self):
+        return 10
+
+    def images(self, indices):
+        self.reads += 1
+        if self.reads == self.breaks_at:
+            raise UserError('broken')
+        return np.zeros((len(indices), 4, 4, 1), np.uint8)
+
+
+def test_feed_stays_two_ahead_and_closes():
+    slow = Slow()
+    endless = ((4 * i, 1, 4) for i in itertools.count())
+    stream = feed(slow, endless, seed=0, num_devices=1, resident=False)
+    assert slow.reads == 0
+    next(stream)
+    for _ in range(100):
+        time.sleep(0.01)
+        if slow.reads == 3:
+            break
+    time.sleep(0.05)
+    assert slow.reads == 3
+    assert feed_threads()
+    stream.close()
+    assert not feed_threads()
+
+
+def test_feed_passes_errors_on():
+    stream = feed(Slow(breaks_at=2), [(0, 1, 4), (4, 1, 4), (8, 1, 4)], seed=0, num_devices=2, resident=False)
+    assert next(stream).shape == (2, 1, 2, 4, 4, 1)
+    with pytest.raises(UserError, match='broken'):
+        next(stream)
+    assert not feed_threads()
+    assert list(feed(Slow(), [], seed=0, num_devices=1, resident=True)) == []
+
+
+def test_fits_on_device(train):
+    assert fits_on_device(train, 'auto')
+    assert fits_on_device(train, 'device')
+    assert not fits_on_device(train, 'host')
+    assert not fits_on_device(open_images(config(resolution=1024)), 'auto')
+    with pytest.raises(UserError, match=r"^--config.data.placement: got 'gpu'"):
+        fits_on_device(train, 'gpu')

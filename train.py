@@ -1,0 +1,32 @@
+"""Trains a GAN: python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/a --config.num_steps=500"""
+
+import sys
+from pathlib import Path
+
+from gan_jax import cli
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the command line, loads the config and hands over."""
+    parser = cli.Parser(__doc__)
+    parser.add_argument('--config', default='configs/dcgan_fashion_mnist.py', help='a file with get_config()')
+    parser.add_argument('--workdir', help='folder of the run; default: runs/<name of the config>')
+    parser.add_argument(
+        '--dry_run', nargs='?', const='text', choices=('text', 'json'), help='report what would run, and stop'
+    )
+    options, rest = parser.parse_known_args(arguments)
+    from gan_jax.config import load_config
+
+    config = load_config(options.config, cli.config_overrides(rest))
+    if options.dry_run:
+        from gan_jax.dry_run import dry_run
+
+        print(dry_run(config, options.dry_run))
+        return
+    from gan_jax.loop import train
+
+    train(config, options.workdir or f'runs/{Path(options.config).stem}')
+
+
+if __name__ == '__main__':
+    sys.exit(cli.run(main))
