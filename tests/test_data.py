@@ -24,13 +24,14 @@ from gan_jax.data.pipeline import feed, fits_on_device, order
 from gan_jax.data.source import EMBEDDED, open_images
 
 FULL_SET = Path(os.environ.get('FASHION_MNIST_DIR', '/usr/share/datasets/fashion-mnist'))
+# Of the pixels, taken straight from the IDX files
+TRAIN_SHA256 = 'e1427044c614fabc29feeff0f27e6b68f88a9ee2f2cfe7d783b9157159864883'
+TEST_SHA256 = '3d7f6d64869a3f2d1afe64ae33ffb9b20670a91b31e3bbf0657e3999ec7b35cf'
 
 
 def config(**changes):
-    fields = dict(
-        name='fashion_mnist_10k', data_dir='', split='train', resolution=28, channels=1, fit='crop'
-    )
-    return SimpleNamespace(**(fields | changes))
+    fields = {'name': 'fashion_mnist_10k', 'data_dir': '', 'split': 'train'}
+    return SimpleNamespace(**(fields | {'resolution': 28, 'channels': 1, 'fit': 'crop'} | changes))
 
 
 def encoded(pixels):
@@ -94,8 +95,8 @@ def test_embedded_pixels(train, train_pixels):
     assert train_pixels.shape == (10_000, 28, 28, 1)
     assert test.shape == (1_000, 28, 28, 1)
     assert train_pixels.dtype == test.dtype == np.uint8
-    assert sha256(train_pixels.tobytes()) == 'e1427044c614fabc29feeff0f27e6b68f88a9ee2f2cfe7d783b9157159864883'
-    assert sha256(test.tobytes()) == '3d7f6d64869a3f2d1afe64ae33ffb9b20670a91b31e3bbf0657e3999ec7b35cf'
+    assert sha256(train_pixels.tobytes()) == TRAIN_SHA256
+    assert sha256(test.tobytes()) == TEST_SHA256
     np.testing.assert_array_equal(train.images([9_999, 3]), train_pixels[[9_999, 3]])
 
 
@@ -217,8 +218,9 @@ def fails(data, field, *words):
 
 
 def test_not_prepared(tmp_path):
-    words = ('pip install tensorflow-cpu', f'tfds build mnist --data_dir={tmp_path} --file_format=array_record')
-    fails(config(name='mnist', data_dir=str(tmp_path)), 'name', "'mnist' is not prepared", *words)
+    command = f'tfds build mnist --data_dir={tmp_path} --file_format=array_record'
+    words = ("'mnist' is not prepared", 'pip install tensorflow-cpu', command)
+    fails(config(name='mnist', data_dir=str(tmp_path)), 'name', *words)
     (tmp_path / 'mnist' / '3.0.1').mkdir(parents=True)
     fails(config(name='mnist:3.0.0', data_dir=str(tmp_path)), 'name', 'is not prepared')
     fails(config(name='mnist', data_dir=str(tmp_path)), 'name', str(tmp_path / 'mnist' / '3.0.1'))
@@ -233,7 +235,10 @@ def test_data_dir_does_not_exist(tmp_path):
     fails(config(data_dir=str(tmp_path / 'nowhere')), 'data_dir', 'nowhere', 'exists')
 
 
-@pytest.mark.parametrize('split', ['valid', 'train[', '', 'train[:10001]', 'train[:0]', 'train[50%:20%]', 'train+x'])
+SPLITS = ['valid', 'train[', '', 'train[:10001]', 'train[:0]', 'train[50%:20%]', 'train+x']
+
+
+@pytest.mark.parametrize('split', SPLITS)
 def test_split(split):
     fails(config(split=split), 'split', repr(split), 'train, test')
 
@@ -266,8 +271,8 @@ def test_no_pictures(tmp_path):
 def test_format_that_needs_tensorflow(copy):
     info = copy / 'dataset_info.json'
     info.write_text(info.read_text().replace('"array_record"', '"tfrecord"'))
-    words = ('format tfrecord', f'tfds convert_format --dataset_version_dir={copy} --out_file_format=array_record')
-    fails(config(data_dir=str(copy.parents[1])), 'name', *words)
+    command = f'tfds convert_format --dataset_version_dir={copy} --out_file_format=array_record'
+    fails(config(data_dir=str(copy.parents[1])), 'name', 'format tfrecord', command)
 
 
 def remove(path):
@@ -336,7 +341,8 @@ def batches(images, num_devices, resident):
     fed = list(feed(images, DISPATCHES, seed=4, num_devices=num_devices, resident=resident))
     for array, (_, num_steps, size) in zip(fed, DISPATCHES, strict=True):
         assert array.shape[:3] == (num_devices, num_steps, size // num_devices)
-    return [step for array in fed for step in array.swapaxes(0, 1).reshape(array.shape[1], -1, *array.shape[3:])]
+    by_step = [array.swapaxes(0, 1) for array in fed]
+    return [step.reshape(-1, *step.shape[2:]) for array in by_step for step in array]
 
 
 def test_feed_is_the_order_whatever_the_number_of_devices(train, train_pixels):

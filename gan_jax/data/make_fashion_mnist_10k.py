@@ -1,9 +1,10 @@
-"""Make the embedded data set `fashion_mnist_10k` from the four files of Fashion-MNIST, byte for byte alike anywhere.
+"""Make the embedded data set `fashion_mnist_10k` out of Fashion-MNIST, byte for byte alike anywhere.
 
     python -m gan_jax.data.make_fashion_mnist_10k --source=DIR_WITH_IDX_GZ [--out=DIR]
 
-The result lies in `DIR/fashion_mnist_10k/1.0.0`; without `--out`, in the package itself. It holds the first 1,000
-pictures of each class of the train split and the first 100 of each class of the test split, in original order.
+The result lies in `DIR/fashion_mnist_10k/1.0.0`; without `--out`, in the package itself. It holds the first
+1,000 pictures of each class of the train split and 100 of the test split, in original order. The source is the
+four `*-ubyte.gz` files (Debian's dataset-fashion-mnist puts them in /usr/share/datasets/fashion-mnist).
 """
 
 import argparse
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+from tensorflow_datasets.proto import tf_example_pb2
 
 from gan_jax.base import UserError
 
@@ -28,9 +31,9 @@ EMBEDDED = Path(__file__).parent / 'embedded'
 
 
 def png(image):
-    """A grey PNG with the pixels stored, not deflated: deflate's bytes would depend on the zlib that is installed.
+    """A grey PNG with the pixels stored, not deflated: deflate's bytes depend on the zlib that is installed.
 
-    array_record compresses each example itself, so nothing is lost.
+    array_record compresses each example itself, so little is lost.
 
     Args:
         image: uint8 [H, W], at most 65,535 bytes with one more per row.
@@ -65,7 +68,7 @@ def read_idx(path):
 
 
 def first_of_each_class(source, split):
-    """The images uint8 [n, 28, 28] and labels uint8 [n] of the first `PER_CLASS[split]` of each class, in order."""
+    """Images uint8 [n, 28, 28] and labels uint8 [n]: the first `PER_CLASS[split]` of each class, in order."""
     stem = {'train': 'train', 'test': 't10k'}[split]
     images = read_idx(source / f'{stem}-images-idx3-ubyte.gz')
     labels = read_idx(source / f'{stem}-labels-idx1-ubyte.gz')
@@ -110,6 +113,17 @@ class FashionMnist10k(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             yield key, {'image': png(image), 'label': int(label)}
 
 
+def sort_fields(shard):
+    """Writes a shard again with the fields of each example sorted: protobuf leaves their order to chance."""
+    reader = ArrayRecordReader(str(shard))
+    records = reader.read_all()
+    reader.close()
+    writer = ArrayRecordWriter(str(shard), 'group_size:1')  # as TFDS writes them
+    for record in records:
+        writer.write(tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True))
+    writer.close()
+
+
 def make(source, out):
     """Write the data set.
 
@@ -133,11 +147,13 @@ def make(source, out):
     with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(io.StringIO()):
         builder = FashionMnist10k(source, data_dir=out, file_format='array_record')
         builder.download_and_prepare(download_dir=downloads)
+    for shard in folder.glob('*.array_record-*'):
+        sort_fields(shard)
     return folder
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--source', required=True, help='folder with the four *-ubyte.gz files')
     parser.add_argument('--out', default=EMBEDDED, help='data_dir to write to (default: the package itself)')
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Which examples each step sees, as a pure function of the seed and the position, and the feed that brings them."""
+"""Which examples each step sees, a pure function of seed and position, and the feed that brings them."""
 
 import collections
 import itertools
@@ -16,8 +16,8 @@ AHEAD = 2  # dispatches prepared beyond the one in use
 def order(num_examples, seed, start, stop):
     """The examples at positions start .. stop - 1 of an endless stream that is reshuffled every epoch.
 
-    It is the stream `grain.MapDataset.range(num_examples).seed(seed).shuffle().repeat()`, without the bookkeeping
-    that grain does for each element.
+    It is the stream of `grain.MapDataset.range(num_examples).seed(seed).shuffle().repeat()`, without the
+    bookkeeping that grain does for each element.
 
     Args:
         num_examples: of the data set, 1 .. 2**31 - 1.
@@ -27,7 +27,7 @@ def order(num_examples, seed, start, stop):
     Returns:
         int64 [stop - start]; every `num_examples` positions from 0 on are a permutation of the data set.
     """
-    # Hashed, as grain does: its shuffle of epoch e takes seed + e, so that neighbouring seeds would share epochs.
+    # Hashed, as grain does: epoch e is shuffled by seed + e, so that neighbouring seeds would share epochs.
     hashed = int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
     last = num_examples - 1
     if last == 0:
@@ -47,11 +47,11 @@ def feed(images, dispatches, *, seed, num_devices, resident):
 
     Args:
         images: `Images`, or anything with `len()` and `images(indices)`.
-        dispatches: iterator of (first_image, num_steps K, examples_per_step B): the position in the stream, the
-            steps of the dispatch, and the examples of one step over all devices, a multiple of `num_devices`.
+        dispatches: iterator of (first_image, num_steps K, examples_per_step B): the position in the stream,
+            the steps of the dispatch, and the examples of one step over all devices, a multiple of D.
         seed: of the order, 0 or more.
-        num_devices: D. Device d gets examples d * B / D .. (d + 1) * B / D - 1 of each step, so that the global
-            batch is the same for any D.
+        num_devices: D. Device d gets examples d * B / D .. (d + 1) * B / D - 1 of each step, so that the
+            global batch is the same for any D.
         resident: whether the data set lies on the devices, so that they need indices alone.
 
     Yields:

@@ -45,7 +45,7 @@ class Images:
             uint8 [n, H, W, C], H = W = resolution.
 
         Raises:
-            UserError: a shard is missing or damaged, a picture cannot be decoded or is too large to be padded.
+            UserError: a shard is missing or damaged, a picture cannot be decoded or is too large to pad.
         """
         indices = np.asarray(indices, dtype=np.int64).reshape(-1)
         pictures = np.empty((len(indices), self.resolution, self.resolution, self.channels), np.uint8)
@@ -100,15 +100,15 @@ def open_images(config):
             split: a TFDS split or slice of it, as 'train[:10%]';
             resolution: pixels, of square pictures;
             channels: 1 or 3, as the data set has;
-            fit: 'crop' (the central square, resized by Lanczos if its size differs) or 'pad' (in the middle of
-                a square of value 0, never resized).
+            fit: 'crop' (the central square, resized by Lanczos if its size differs) or 'pad' (in the middle
+                of a square of value 0, never resized).
 
     Returns:
         An `Images`.
 
     Raises:
-        UserError: a field is wrong, or the data set is not there or damaged; the first and the last example are
-            decoded to find that out early.
+        UserError: a field is wrong, or the data set is not there or damaged; the first and the last example
+            are decoded to find that out early.
     """
     for field, allowed in (('channels', (1, 3)), ('fit', ('crop', 'pad'))):
         if getattr(config, field) not in allowed:
@@ -127,15 +127,15 @@ def open_images(config):
         raise _unreadable(config.name, folder, error) from error
     if 'array_record' not in formats:
         raise UserError(
-            f'--config.data.name: {config.name!r} in {folder} is in the format {", ".join(formats)}, which cannot '
-            'be read at random without TensorFlow; convert it to array_record, once: pip install tensorflow-cpu, '
+            f'--config.data.name: {config.name!r} in {folder} is in the format {_list(formats)}, which cannot be '
+            'read at random without TensorFlow; convert it, once: pip install tensorflow-cpu, '
             f'then tfds convert_format --dataset_version_dir={folder} --out_file_format=array_record'
         )
     feature = dict(builder.info.features).get('image')
     if not isinstance(feature, tfds.features.Image) or feature.np_dtype != np.uint8:
         raise UserError(
-            f"--config.data.name: {config.name!r} in {folder} has no feature 'image' of 8-bit pictures; it has "
-            f'{_list(builder.info.features)}'
+            f"--config.data.name: {config.name!r} in {folder} has no feature 'image' of 8-bit pictures; "
+            f'it has {_list(builder.info.features)}'
         )
     height, width, channels = feature.shape
     if channels not in (None, config.channels):
@@ -172,7 +172,7 @@ def _check_split(config, splits):
     try:
         num_examples = splits[config.split].num_examples
     except Exception as error:
-        raise UserError(f'{got}but {config.name!r} has no such examples ({_first_line(error)}); {takes}') from error
+        raise UserError(f'{got}but there are no such examples ({_first_line(error)}); {takes}') from error
     if num_examples < 1:
         raise UserError(f'{got}which is empty; {takes}')
 
@@ -181,7 +181,7 @@ def _find(name, data_dir):
     """The folder of a data set's newest prepared version that fits `name`; raises UserError."""
     match = NAME.fullmatch(name)
     if match is None:
-        raise UserError(f"--config.data.name: got {name!r}, takes 'name', 'name/configuration' or 'name:1.0.0'")
+        raise UserError(f"--config.data.name: got {name!r}, takes 'name', 'name/config' or 'name:1.0.0'")
     base, configuration, version = match.groups()
     if data_dir:
         root = Path(data_dir).expanduser()
@@ -216,8 +216,8 @@ def _unreadable(name, folder, error):
 
 def _too_large(images, width, height):
     return UserError(
-        f"--config.data.resolution: got {images.resolution}, but {images.name!r} has pictures of {width}×{height} "
-        "pixels; --config.data.fit='pad' takes that or more, 'crop' any"
+        f'--config.data.resolution: got {images.resolution}, but {images.name!r} has pictures of '
+        f"{width}×{height} pixels; --config.data.fit='pad' takes that or more, 'crop' any"
     )
 
 

@@ -1,0 +1,93 @@
+"""What a config would run, without data: parameters, stages, arithmetic and memory, for one device."""
+
+import json
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.config import to_json
+from gan_jax.convolution import plain_convolutions
+from gan_jax.gans import load_system
+from gan_jax.train_state import create_train_state
+from gan_jax.train_step import train_step
+
+
+def dry_run(config, form: str) -> str:
+    """The report as 'text' for people or as one 'json' object."""
+    result = report(config)
+    return json.dumps(result, indent=2) if form == 'json' else as_text(result)
+
+
+def report(config) -> dict:
+    """What `config` would run: `config`, `parameters` by player, and for each stage its steps, batch size,
+    resolution, fade, flops (XLA's count and the hand count of the least) and memory in bytes."""
+    system = load_system(config.system)
+    stages = []
+    for stage in system.stages(config):
+        gan = system.make(config, stage, axis_name=None)
+        state, batch = abstract_arguments(config, gan, stage)
+        step = partial(train_step, gan=gan, ema=1000 * config.ema_half_life_kimg, axis_name=None)
+        memory = jax.jit(step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
+        stages.append(
+            {
+                'num_steps': stage.num_steps,
+                'batch_size': stage.batch_size,
+                'resolution': stage.resolution,
+                'fade': stage.fade,
+                'flops_per_step': step_flops(step, state, batch),
+                'least_flops_per_step': float(gan.least_flops(stage.batch_size)),
+                # The donated state is argument and output at once.
+                'memory_bytes': memory.argument_size_in_bytes
+                + memory.output_size_in_bytes
+                - memory.alias_size_in_bytes
+                + memory.temp_size_in_bytes,
+            }
+        )
+    parameters = {
+        player: sum(leaf.size for leaf in jax.tree.leaves(params)) for player, params in state.params.items()
+    }
+    return {'config': json.loads(to_json(config)), 'parameters': parameters, 'stages': stages}
+
+
+def abstract_arguments(config, gan, stage):
+    """Shapes of a state and of one device's batch, as `train_step` takes them."""
+    shape = (stage.batch_size, config.data.resolution, config.data.resolution, config.data.channels)
+    batch = {
+        'image': jax.ShapeDtypeStruct(shape, jnp.float32),
+        'position': jax.ShapeDtypeStruct(shape[:1], jnp.int32),
+    }
+    return jax.eval_shape(partial(create_train_state, gan=gan), jax.random.key(config.seed), batch), batch
+
+
+def step_flops(step, state, batch) -> float:
+    """XLA's count for one step on plain convolutions, whose work is that of the equations."""
+    with plain_convolutions():
+        # A function of its own, as jit would find the other form's trace under the same one.
+        compiled = jax.jit(lambda state, batch: step(state, batch)).lower(state, batch).compile()
+    return float(compiled.cost_analysis()['flops'])
+
+
+def as_text(result: dict) -> str:
+    """The report as a person reads it."""
+    lines = [to_json_like(result['config']), '']
+    lines += [f'{player:<14} {count:>12,} parameters' for player, count in result['parameters'].items()]
+    lines += ['', 'stage   steps  batch  pixels  fade   Gflop/step   least Gflop   ratio   memory MiB']
+    for number, stage in enumerate(result['stages'], start=1):
+        flops, least = stage['flops_per_step'], stage['least_flops_per_step']
+        lines.append(
+            f'{number:>5} {stage["num_steps"]:>7} {stage["batch_size"]:>6} {stage["resolution"]:>7} '
+            f'{"yes" if stage["fade"] else "no":>5} {flops / 1e9:>12.3f} {least / 1e9:>13.3f} {flops / least:>7.3f} '
+            f'{stage["memory_bytes"] / 2**20:>12.1f}'
+        )
+    return '\n'.join(lines)
+
+
+def to_json_like(config: dict, prefix: str = '') -> str:
+    """One field a line, as the command line names them."""
+    lines = []
+    for name, value in config.items():
+        lines.append(
+            to_json_like(value, f'{prefix}{name}.') if isinstance(value, dict) else f'{prefix}{name} = {value!r}'
+        )
+    return '\n'.join(lines)

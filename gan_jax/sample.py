@@ -1,0 +1,108 @@
+"""Pictures from a trained generator: python -m gan_jax.sample --workdir=runs/a --out=grid.png --num=64 --seed=0"""
+
+import io
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax import checkpoint, cli
+from gan_jax.base import UserError
+from gan_jax.config import read_config
+from gan_jax.dry_run import abstract_arguments
+from gan_jax.gans import load_system
+from gan_jax.latents import spherical_interpolation
+from gan_jax.pictures import image_grid, save_png, to_uint8, write_atomically
+
+CHUNK = 64  # pictures made at once, so that any number fits into memory
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the command line, makes the pictures and writes them."""
+    options = parse(arguments)
+    workdir, out = Path(options.workdir), Path(options.out)
+    system, config = open_system(workdir)
+    step, state, gan, batch = read_state(workdir, options.checkpoint, system, config)
+    ends = 2 if options.interpolate else 1
+    inputs = gan.sample_inputs(jax.random.key(options.seed), ends * options.num, batch)
+    if options.interpolate:
+        inputs = interpolated(inputs, options.interpolate)
+    player = (
+        (state.params['generator'], state.model_state['generator'])
+        if options.no_ema
+        else (state.ema_params, state.ema_model_state)
+    )
+    columns = sample_in_chunks(gan, player, inputs)
+    if out.suffix == '.npz':
+        file = io.BytesIO()
+        np.savez(file, inputs=np.asarray(inputs), **{name: to_uint8(images) for name, images in columns.items()})
+        write_atomically(out, file.getvalue())
+    else:
+        grid = image_grid(columns, num_columns=options.interpolate or None)
+        save_png(out, grid, {'step': str(step), 'seed': str(options.seed), 'averaged': str(not options.no_ema)})
+    print(out)
+
+
+def parse(arguments: list[str]):
+    """The command line; raises UserError."""
+    parser = cli.Parser(__doc__)
+    whole = cli.whole_number
+    parser.add_argument('--workdir', required=True, help='folder of the run')
+    parser.add_argument('--out', default='samples.png', help='.png: a grid; .npz: uint8 pictures and their z')
+    parser.add_argument('--num', type=whole(1), help='pictures, 64 by default; rows with --interpolate, 8 by default')
+    parser.add_argument('--seed', type=whole(0), default=0, help='where z comes from')
+    parser.add_argument('--checkpoint', type=whole(0), help='step of the checkpoint, the newest by default')
+    parser.add_argument('--interpolate', type=whole(2), help='pictures a row, from one z to another over the sphere')
+    parser.add_argument('--no_ema', action='store_true', help='the weights as they are, not their average')
+    options = parser.parse_args(arguments)
+    options.num = options.num or (8 if options.interpolate else 64)
+    out = Path(options.out)
+    if out.suffix not in ('.png', '.npz'):
+        raise UserError(f'--out: {options.out!r} will not do; takes a name that ends in .png or .npz')
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')
+    return options
+
+
+def open_system(workdir: Path):
+    """The module and the config of the run in a workdir."""
+    config = read_config(workdir)
+    return load_system(config.system), config
+
+
+def read_state(workdir: Path, step: int | None, system, config):
+    """A checkpoint's step and state, with the system it belongs to; raises UserError where there is none."""
+    checkpoints = checkpoint.open_checkpoints(workdir) if (workdir / 'checkpoints').is_dir() else None
+    steps = checkpoints.all_steps() if checkpoints else []
+    if checkpoints is None or not steps:
+        raise UserError(f'--workdir: {str(workdir)!r} holds no checkpoint to sample from')
+    if step is not None and step not in steps:
+        raise UserError(f'--checkpoint: there is none of step {step}; takes {", ".join(map(str, steps))}')
+    step = steps[-1] if step is None else step
+    stage = system.stages(config)[-1]
+    gan = system.make(config, stage, axis_name=None)
+    like, batch = abstract_arguments(config, gan, stage)
+    state = checkpoint.restore(checkpoints, step, like)
+    checkpoints.close()
+    return step, state, gan, batch
+
+
+def interpolated(inputs: jax.Array, frames: int) -> jax.Array:
+    """Pairs of z [2 R, D] to rows of `frames` points between the two of each: [R · frames, D]."""
+    starts, ends = jnp.split(inputs, 2)
+    rows = jax.vmap(spherical_interpolation, in_axes=(0, 0, None))(starts, ends, jnp.linspace(0, 1, frames))
+    return rows.reshape(-1, inputs.shape[-1])
+
+
+def sample_in_chunks(gan, player, inputs: jax.Array) -> dict[str, np.ndarray]:
+    """`gan.sample` over all inputs, a chunk at a time: {column: images [N, H, W, C]}."""
+    sample = jax.jit(gan.sample)
+    padded = jnp.pad(inputs, ((0, -len(inputs) % CHUNK), (0, 0)), mode='wrap')
+    chunks = [jax.device_get(sample(*player, chunk)) for chunk in jnp.split(padded, len(padded) // CHUNK)]
+    return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(inputs)] for name in chunks[0]}
+
+
+if __name__ == '__main__':
+    sys.exit(cli.run(main))
