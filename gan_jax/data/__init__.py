@@ -1,0 +1,1 @@
+"""Pictures without TensorFlow, in an order that is a pure function of the seed and the position."""

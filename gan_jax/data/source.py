@@ -127,8 +127,8 @@ def open_images(config):
         raise _unreadable(config.name, folder, error) from error
     if 'array_record' not in formats:
         raise UserError(
-            f'--config.data.name: {config.name!r} in {folder} is in the format {_list(formats)}, which cannot be '
-            'read at random without TensorFlow; convert it, once: pip install tensorflow-cpu, '
+            f'--config.data.name: {config.name!r} in {folder} is in the format {_list(formats)}, which '
+            'cannot be read at random without TensorFlow; convert it, once: pip install tensorflow-cpu, '
             f'then tfds convert_format --dataset_version_dir={folder} --out_file_format=array_record'
         )
     feature = dict(builder.info.features).get('image')
