@@ -3,8 +3,8 @@
     python -m gan_jax.data.make_fashion_mnist_10k --source=DIR_WITH_IDX_GZ [--out=DIR]
 
 The result lies in `DIR/fashion_mnist_10k/1.0.0`; without `--out`, in the package itself. It holds the first
-1,000 pictures of each class of the train split and 100 of the test split, in original order. The source is four
-`*-ubyte.gz` files (Debian's dataset-fashion-mnist puts them in /usr/share/datasets/fashion-mnist).
+1,000 pictures of each class of the train split and 100 of the test split, in original order. The source is
+four `*-ubyte.gz` files (Debian's dataset-fashion-mnist puts them in /usr/share/datasets/fashion-mnist).
 """
 
 import argparse
