@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+_NHWC = ('NHWC', 'HWIO', 'NHWC')
 _plain = contextvars.ContextVar('plain_convolutions', default=False)
 
 
@@ -71,17 +72,17 @@ def conv_transpose(x, kernel, strides, padding):
     Returns:
         [N, H', W', C_out] with H' = (H − 1) · strides − 2 · padding + k_h.
     """
-    size = tuple((n - 1) * strides - 2 * padding + k for n, k in zip(x.shape[1:3], kernel.shape, strict=False))
     if _plain.get() or jax.default_backend() != 'cpu':
         return _plain_conv_transpose(x, kernel, strides, padding)
-    geometry = _Geometry(strides, padding, size, kernel.shape[:2])
+    height, width = ((x.shape[1 + i] - 1) * strides - 2 * padding + kernel.shape[i] for i in range(2))
+    geometry = _Geometry(strides, padding, (height, width), kernel.shape[:2])
     x, kernel, dtype = _at_least_float32(x, kernel)
     return _conv_transpose(geometry, x, kernel).astype(dtype)
 
 
 def _plain_conv(x, kernel, strides, padding):
     return lax.conv_general_dilated(
-        x, kernel, (strides, strides), [(padding, padding)] * 2, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        x, kernel, (strides, strides), [(padding, padding)] * 2, dimension_numbers=_NHWC
     )
 
 
@@ -92,18 +93,18 @@ def _plain_conv_transpose(x, kernel, strides, padding):
         (1, 1),
         [(k - 1 - padding, k - 1 - padding) for k in kernel.shape[:2]],
         lhs_dilation=(strides, strides),
-        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        dimension_numbers=_NHWC,
     )
 
 
 def _at_least_float32(x, kernel):
-    """XLA's fast convolutions on the CPU do not take bfloat16, and partial sums should not be rounded to it."""
+    """XLA's fast convolutions on the CPU take no bfloat16, and partial sums should not be rounded to it."""
     dtype = jnp.result_type(x, kernel)
     wide = jnp.promote_types(dtype, jnp.float32)
     return x.astype(wide), kernel.astype(wide), dtype
 
 
-# Fewer channels than this are too few for a convolution. Measured on two x86-64 cores, as are the other rules.
+# Fewer channels than this are too few for a convolution. Measured on two x86-64 cores, as are all the rules.
 _NARROW = 8
 
 
@@ -125,9 +126,11 @@ def _conv(geometry, x, kernel):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _conv_transpose(geometry, y, kernel):
     """(y [N, H', W', D], kernel [k_h, k_w, C, D]) -> x [N, H, W, C]."""
-    # A narrow output leaves the convolutions of the phases too little to do at once, and on the smallest maps
-    # most of their taps fall on padding: there a product over all taps is faster, two to thirty times.
-    if kernel.shape[2] < _NARROW or y.shape[1] * y.shape[2] <= 4:
+    # A narrow output leaves the convolutions of the phases too little to do, and on the smallest maps most of
+    # their taps fall on padding: there one product over all taps is faster, up to thirty times.
+    s, _, _, kernel_size = geometry
+    narrow, small = kernel.shape[2] < _NARROW, y.shape[1] * y.shape[2] <= 4
+    if (s > 1 and narrow) or small or min(kernel_size) < s:  # the last: some phases have no tap
         return _by_overlap_add(geometry, y, kernel)
     return _by_phases(geometry, y, kernel)
 
@@ -136,22 +139,29 @@ def _conv_transpose(geometry, y, kernel):
 def _weight_gradient(geometry, x, y):
     """(x [N, H, W, C], y [N, H', W', D]) -> kernel [k_h, k_w, C, D]."""
     s, p, size, kernel_size = geometry
-    if x.shape[3] < _NARROW:
+    c, d = x.shape[3], y.shape[3]
+    if s > 1 and c < _NARROW:
         return _weight_gradient_by_product(geometry, x, y)
-    # y is the kernel here: it slides over k_h by k_w places, its pixels s apart.
+    if s == 1 and d < _NARROW <= c:  # the narrow side had better be the input: thirteen times faster for 7x7
+        mirrored = _correlate(y, x, [(k - 1 - p, k - 1 - p) for k in kernel_size], 1)
+        return jnp.flip(mirrored, (0, 1)).swapaxes(2, 3)
+    # Rows and columns that no tap reaches are cut off, or the far padding would be negative.
     high = [k + s * (n_y - 1) - n - p for k, n_y, n in zip(kernel_size, y.shape[1:3], size, strict=True)]
     x = x[:, : size[0] + min(high[0], 0), : size[1] + min(high[1], 0)]
+    return _correlate(x, y, [(p, max(h, 0)) for h in high], s)
+
+
+def _correlate(x, y, padding, dilation):
+    """Sums x [N, H, W, C] · y [N, h, w, D] over N and pixels, at each place of y on x -> [k_h, k_w, C, D]."""
     # The barriers keep XLA from folding the transposes into the convolution's dimension numbers, which
     # inside a scan would cost it the fast path (two hundred times the time).
-    x = lax.optimization_barrier(x.transpose(3, 1, 2, 0))
-    y = lax.optimization_barrier(y.transpose(1, 2, 0, 3))
     return lax.conv_general_dilated(
-        x,
-        y,
+        lax.optimization_barrier(x.transpose(3, 1, 2, 0)),
+        lax.optimization_barrier(y.transpose(1, 2, 0, 3)),
         (1, 1),
-        [(p, max(h, 0)) for h in high],
-        rhs_dilation=(s, s),
-        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        padding,
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=_NHWC,
     ).transpose(1, 2, 0, 3)
 
 
@@ -183,7 +193,7 @@ _weight_gradient.defvjp(
 
 
 def _by_phases(geometry, y, kernel):
-    """The transposed convolution as s · s plain ones, each giving the pixels of one phase (row, column) mod s."""
+    """The transposed convolution as s · s plain ones, one for each phase: the pixels' (row, column) mod s."""
     s, p, size, kernel_size = geometry
     flipped = kernel.swapaxes(2, 3)
 
@@ -202,11 +212,8 @@ def _by_phases(geometry, y, kernel):
         for column in range(s):
             (a, pad_h), (b, pad_w) = axis_phase(row, 0), axis_phase(column, 1)
             taps = jnp.flip(flipped[a::s, b::s], (0, 1))
-            columns.append(
-                lax.conv_general_dilated(
-                    y, taps, (1, 1), [pad_h, pad_w], dimension_numbers=('NHWC', 'HWIO', 'NHWC')
-                )
-            )
+            pads = [pad_h, pad_w]
+            columns.append(lax.conv_general_dilated(y, taps, (1, 1), pads, dimension_numbers=_NHWC))
         rows.append(jnp.stack(columns, 3))
     n, h, w, _, c = rows[0].shape
     x = jnp.stack(rows, 2).reshape(n, h * s, w * s, c)
@@ -217,9 +224,7 @@ def _by_overlap_add(geometry, y, kernel):
     """The transposed convolution as one matrix product, whose k_h by k_w patches are then added in place."""
     s, p, size, kernel_size = geometry
     m_h, m_w = (-(-k // s) for k in kernel_size)
-    kernel = jnp.pad(
-        kernel, ((0, m_h * s - kernel_size[0]), (0, m_w * s - kernel_size[1]), (0, 0), (0, 0))
-    )
+    kernel = jnp.pad(kernel, ((0, m_h * s - kernel_size[0]), (0, m_w * s - kernel_size[1]), (0, 0), (0, 0)))
     n, h, w, d = y.shape
     c = kernel.shape[2]
     patches = jnp.dot(y.reshape(-1, d), kernel.reshape(-1, d).T)
@@ -237,8 +242,7 @@ def _weight_gradient_by_product(geometry, x, y):
     """The weight gradient as one matrix product of y with the k_h by k_w patches of x."""
     s, p, _, (k_h, k_w) = geometry
     n, h, w, d = y.shape
-    # Both far sides get room for any patch; what is too much is never read.
-    x = jnp.pad(x, ((0, 0), (p, p + s), (p, p + s), (0, 0)))
+    x = jnp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
     taps = [x[:, a : a + s * h : s, b : b + s * w : s] for a in range(k_h) for b in range(k_w)]
     patches = jnp.stack(taps, 3).reshape(n * h * w, -1)
     return jnp.dot(y.reshape(-1, d).T, patches).T.reshape(k_h, k_w, x.shape[3], d)
