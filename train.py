@@ -9,15 +9,22 @@ from gan_jax import cli
 def main(arguments: list[str]) -> None:
     """Reads the command line, loads the config and hands over."""
     parser = cli.Parser(__doc__)
-    parser.add_argument('--config', default='configs/dcgan_fashion_mnist.py', help='a file with get_config()')
-    parser.add_argument('--workdir', help='folder of the run; default: runs/<name of the config>')
+    parser.add_argument(
+        '--config',
+        default='configs/dcgan_fashion_mnist.py',
+        help='file with get_config(); --config.x=1 sets its x',
+    )
+    parser.add_argument(
+        '--workdir', type=cli.path('a folder'), help='folder of the run; default: runs/<name of the config>'
+    )
     parser.add_argument(
         '--dry_run', nargs='?', const='text', choices=('text', 'json'), help='report what would run, and stop'
     )
-    options, rest = parser.parse_known_args(arguments)
+    overrides, others = cli.config_overrides(arguments)
+    options = parser.parse_args(others)
     from gan_jax.config import load_config
 
-    config = load_config(options.config, cli.config_overrides(rest))
+    config = load_config(options.config, overrides)
     if options.dry_run:
         from gan_jax.dry_run import dry_run
 

@@ -23,6 +23,14 @@ def open_checkpoints(workdir: Path, keep: int | None = None) -> ocp.CheckpointMa
     return ocp.CheckpointManager((workdir / 'checkpoints').absolute(), options=options)
 
 
+def open_existing(workdir: Path) -> ocp.CheckpointManager:
+    """The checkpoints of a workdir, to read from; raises UserError where there are none."""
+    checkpoints = open_checkpoints(workdir) if (workdir / 'checkpoints').is_dir() else None
+    if checkpoints is None or not checkpoints.all_steps():
+        raise UserError(f'--workdir: {str(workdir)!r} has no checkpoint; takes the folder of a run')
+    return checkpoints
+
+
 def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
     """Copies the state off the devices, so that its buffers may be donated, and begins to write it."""
     checkpoints.save(int(fetch(state.step)), args=ocp.args.StandardSave(fetch(_without_typed_key(state))))
@@ -30,14 +38,24 @@ def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
 
 def restore(checkpoints: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
     """The state of `step` as NumPy arrays, in the structure and with the shapes of `like` (abstract will do)."""
-    target = _without_typed_key(like)
-    state = checkpoints.restore(step, args=ocp.args.StandardRestore(_as_numpy(target)))
+    state = _read(checkpoints, step, _as_numpy(_without_typed_key(like)))
     return state.replace(rng=jax.random.wrap_key_data(state.rng))
 
 
 def read_raw(checkpoints: ocp.CheckpointManager, step: int) -> dict:
     """The state of `step` as nested dicts and lists of NumPy arrays, for a reader who knows no system."""
-    return checkpoints.restore(step, args=ocp.args.StandardRestore())
+    return _read(checkpoints, step, None)
+
+
+def _read(checkpoints, step, target):
+    try:
+        return checkpoints.restore(step, args=ocp.args.StandardRestore(target))
+    except Exception as error:  # Orbax and TensorStore raise what they please, over pages
+        folder, cause = str(checkpoints.directory / str(step)), f'{type(error).__name__}: {str(error)[:200]}'
+        raise UserError(
+            f'--workdir: the checkpoint {folder!r} cannot be read ({cause} …); '
+            'without that folder the one before it is taken'
+        ) from error
 
 
 def state_sha256(state) -> str:
@@ -75,12 +93,9 @@ def _as_numpy(tree):
 def main(arguments: list[str]) -> None:
     """Prints a line per checkpoint."""
     parser = cli.Parser('Lists the checkpoints of a workdir: step, images seen and the hash of the state.')
-    parser.add_argument('--workdir', required=True, help='the folder of a run')
-    workdir = Path(parser.parse_args(arguments).workdir)
-    if not (workdir / 'checkpoints').is_dir():
-        raise UserError(f'--workdir: {str(workdir)!r} holds no checkpoint')
-    checkpoints = open_checkpoints(workdir)
-    for step in checkpoints.all_steps():
+    parser.add_argument('--workdir', type=cli.path('the folder of a run'), required=True, help='of the run')
+    checkpoints = open_existing(Path(parser.parse_args(arguments).workdir))
+    for step in sorted(checkpoints.all_steps()):
         print(summary(read_raw(checkpoints, step)))
     checkpoints.close()
 

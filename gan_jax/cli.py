@@ -1,55 +1,126 @@
 """How every command reads its arguments and ends: one line and an exit code for what a person can mend."""
 
 import argparse
+import difflib
+import os
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+from gan_jax import fields
 from gan_jax.base import Preempted, TrainingFailed, UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that takes flags in full only and raises UserError instead of printing its usage."""
+    """argparse that takes flags in full and once only, and raises UserError instead of printing its usage."""
 
-    def __init__(self, description: str):
+    def __init__(self, description: str | None):
         super().__init__(
             description=description,
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        self.register('action', None, _StoreOnce)  # what `add_argument` does unless told otherwise
+
+    def parse_args(self, args=None, namespace=None):
+        """The options; a mistyped flag is told before whatever is missing because of it."""
+        args = sys.argv[1:] if args is None else args
+        for argument in args:
+            if argument.startswith('--') and argument.partition('=')[0] not in self._option_string_actions:
+                raise UserError(self._no_such_argument(argument))
+        options, stray = self.parse_known_args(args, namespace)
+        if stray:
+            raise UserError(self._no_such_argument(stray[0]))
+        return options
 
     def error(self, message):
-        raise UserError(message.replace('argument ', '', 1))
+        """Raises what argparse would print."""
+        raise UserError(message.removeprefix('argument '))
+
+    def _no_such_argument(self, argument: str) -> str:
+        flags = [flag for flag in self._option_string_actions if flag.startswith('--')]
+        nearest = difflib.get_close_matches(argument.partition('=')[0], flags, n=1)
+        takes = f'the nearest is {nearest[0]}' if nearest else f'takes {", ".join(flags)}'
+        return f'{argument}: no such argument; {takes}'
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """An argparse type: a whole number, at least `least`."""
+class _StoreOnce(argparse.Action):
+    """Keeps a flag's value, and refuses a second one that differs."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        first = vars(namespace).setdefault('given', {}).setdefault(self.dest, values)
+        if first != values:
+            raise argparse.ArgumentError(self, f'given twice, {first!r} and {values!r}; takes one value')
+        setattr(namespace, self.dest, values)
+
+
+def value_of(field: fields.Field) -> Callable[[str], Any]:
+    """An argparse type: what a config's field of this kind would take."""
 
     def parse(text):
-        if not text.lstrip('-').isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f'{text!r} will not do; takes a whole number, at least {least}')
-        return int(text)
+        try:
+            return field.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(error) from None
 
     return parse
 
 
-def config_overrides(arguments: list[str]) -> dict[str, str]:
-    """`--config.x=1` and `--config.x 1` to {'x': '1'}; raises UserError on anything else."""
-    overrides, rest = {}, list(arguments)
-    while rest:
-        argument = rest.pop(0)
+def whole_number(least: int, most: int = fields.MOST) -> Callable[[str], int]:
+    """An argparse type: a whole number from `least` to `most`."""
+    return value_of(fields.whole(least, most))
+
+
+def path(what: str) -> Callable[[str], str]:
+    """An argparse type: the path of `what`; not the empty one, which would be the current folder."""
+    most = 250  # bytes in a name: file systems take 255, and a file is written beside its final name
+
+    def accepts(text):
+        return text != '' and max(map(len, os.fsencode(text).split(b'/'))) <= most
+
+    return value_of(fields.text(what, accepts))
+
+
+def config_overrides(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Takes `--config.x=1` and `--config.x 1` out of a command line.
+
+    Returns:
+        {'x': '1'} and the other arguments.
+
+    Raises:
+        UserError: a value is missing, or a field is given two of them.
+    """
+    overrides, others, coming = {}, [], list(arguments)
+    while coming:
+        argument = coming.pop(0)
         if not argument.startswith('--config.'):
-            raise UserError(f'{argument}: no such argument; see --help')
-        name, equals, text = argument.removeprefix('--config.').partition('=')
+            others.append(argument)
+            continue
+        flag, equals, text = argument.partition('=')
         if not equals:
-            if not rest or rest[0].startswith('--'):
-                raise UserError(f'{argument}: a value is missing')
-            text = rest.pop(0)
-        overrides[name] = text
-    return overrides
+            if not coming or coming[0].startswith('--'):
+                raise UserError(f'{flag}: a value is missing; takes {flag}=<value>')
+            text = coming.pop(0)
+        first = overrides.setdefault(flag.removeprefix('--config.'), text)
+        if first != text:
+            raise UserError(f'{flag}: given twice, {first!r} and {text!r}; takes one value')
+    return overrides, others
+
+
+def check_writable(flag: str, folder: Path) -> None:
+    """Raises UserError where `folder` takes no files; leaves nothing there."""
+    try:
+        # Tried, as permission bits do not tell: root passes them all, and /proc takes nothing even so.
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        cause = f'cannot be written to ({error.strerror})'
+        raise UserError(f'{flag}: {str(folder)!r} {cause}; takes a folder that can') from None
 
 
 def run(main: Callable[[list[str]], None]) -> int:
-    """Calls `main` with the command line and turns what it raises into an exit code; a defect keeps its traceback."""
+    """Calls `main` with the command line; the exit code. A defect keeps its traceback."""
     exit_codes = {UserError: 2, TrainingFailed: 1, Preempted: 75}
     try:
         main(sys.argv[1:])

@@ -1,17 +1,21 @@
-"""A run's config: read from a file, changed from the command line, checked field by field, kept in the workdir."""
+"""A run's config: read from a file, changed from the command line, checked field by field, kept."""
 
 import difflib
-import importlib.util
 import json
 import os
+import runpy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from gan_jax import fields
 from gan_jax.base import UserError
+from gan_jax.cli import check_writable
 from gan_jax.gans import load_system
 
+# The fields of every config; each system adds its own in gan_jax/gans.
 FIELDS = {
     'system': fields.text('the name of a file in gan_jax/gans'),
     'seed': fields.whole(least=0),
@@ -20,10 +24,10 @@ FIELDS = {
     'steps_per_dispatch': fields.whole(least=1),
     'dtype': fields.one_of(('float32', 'bfloat16')),
     'data.name': fields.text('the name of a TFDS data set'),
-    'data.data_dir': fields.text('a folder', lambda value: True),
+    'data.data_dir': fields.text('a folder', accepts=lambda value: True),
     'data.split': fields.text('a split, such as train or train[:10%]'),
     'data.resolution': fields.whole(least=4, most=1024),
-    'data.channels': fields.whole(least=1, most=3),
+    'data.channels': fields.one_of((1, 3)),
     'data.fit': fields.one_of(('crop', 'pad')),
     'data.flip': fields.flag(),
     'data.placement': fields.one_of(('auto', 'device', 'host')),
@@ -56,69 +60,120 @@ def load_config(path: str, overrides: dict[str, str]) -> ConfigDict:
     Raises:
         UserError: no such file, a file that does not run, a field that is unknown, missing or out of range.
     """
-    config = _run_config_file(path)
-    system = load_system(config.get('system', ''))
-    known = {**FIELDS, **system.FIELDS}
-    values = _flatten(config.to_dict())
-    for name in [*overrides, *values]:
-        if name not in known:
-            raise UserError(f'--config.{name}: no such field{_nearest(name, known)}')
+    values = _flatten(_run_config_file(path))
+    known = _known_fields(values)
     for name, text in overrides.items():
-        if name == 'system':
-            raise UserError(f'--config.system: {path} is written for {config.system}; use a config of {text!r}')
-        try:
-            values[name] = known[name].parse(text)
-        except ValueError:
-            raise UserError(_refusal(name, text, known)) from None
+        if name not in known:
+            raise UserError(_no_such_field(name, text, known))
+        if name == 'system' and text != values['system']:
+            raise UserError(f'--config.system: {text!r} will not do; {path!r} takes {values["system"]!r}')
+        values[name] = _take(name, known[name].parse, text)
+    return _checked(values, path)
+
+
+def read_config(workdir: Path) -> ConfigDict:
+    """The config that made a workdir; raises UserError where there is none."""
+    path = workdir / 'config.json'
+    if not os.path.isfile(path):
+        raise UserError(f'--workdir: {str(workdir)!r} has no config.json; takes the folder of a run')
+    try:
+        return _checked(_flatten(json.loads(path.read_bytes())), path.name)
+    except (OSError, ValueError, RecursionError, UserError) as error:
+        raise UserError(f'--workdir: {str(path)!r} is not the config of a run: {error}') from None
+
+
+def to_json(config: ConfigDict) -> str:
+    """The config as it stands in a workdir."""
+    return json.dumps(config.to_dict(), indent=2) + '\n'
+
+
+def check_workdir(workdir: Path, config: ConfigDict) -> None:
+    """Raises UserError where the run may not go on, or begin, in `workdir`; leaves nothing there."""
+    folder = next(each for each in (workdir, *workdir.absolute().parents) if os.path.lexists(each))
+    if not folder.is_dir():
+        raise UserError(f'--workdir: {str(folder)!r} is a file; takes a folder')
+    if (workdir / 'config.json').exists():
+        made_by, asked = _flatten(read_config(workdir).to_dict()), _flatten(config.to_dict())
+        changes = [
+            f'--config.{name} (was {value!r}, now {asked[name]!r})'
+            for name, value in made_by.items()
+            if name in asked and name not in FREE and value != asked[name]
+        ]
+        if changes:
+            raise UserError(f'--workdir: {str(workdir)!r} was made by another config: {", ".join(changes)}')
+    elif (workdir / 'checkpoints').exists():
+        raise UserError(f'--workdir: {str(workdir)!r} has checkpoints but no config.json; takes another')
+    check_writable('--workdir', folder)
+
+
+def _run_config_file(path: str) -> dict:
+    if not os.path.isfile(path):
+        raise _bad_config_file(path, 'is not a file')
+    try:
+        names = runpy.run_path(path)  # an import would keep bytecode, and read what an older file left
+        config = names['get_config']() if 'get_config' in names else None
+        values = config.to_dict() if isinstance(config, ConfigDict) else None
+    except (Exception, SystemExit) as error:  # whatever a person's file raises, it is their file
+        raise _bad_config_file(path, f'does not run: {type(error).__name__}: {error}') from None
+    if 'get_config' not in names:
+        raise _bad_config_file(path, 'has no get_config()')
+    if values is None:
+        raise _bad_config_file(path, f'returns {type(config).__name__}')
+    return values
+
+
+def _bad_config_file(path: str, what: str) -> UserError:
+    takes = 'takes a Python file with get_config() -> ConfigDict, as configs/dcgan_fashion_mnist.py'
+    return UserError(f'--config: {path!r} {what}; {takes}')
+
+
+def _known_fields(values: dict) -> dict[str, fields.Field]:
+    return {**FIELDS, **load_system(values.get('system', '')).FIELDS}
+
+
+def _checked(values: dict, source: str) -> ConfigDict:
+    """The config of these values, {'data.name': …}, if it has every field of its system and each fits."""
+    known = _known_fields(values)
+    for name, value in values.items():
+        if name not in known:
+            raise UserError(_no_such_field(name, value, known))
     for name, field in known.items():
         if name not in values:
-            raise UserError(f'--config={path}: the field {name} is missing; takes {field.allowed}')
-        if not field.takes(values[name]):
-            raise UserError(_refusal(name, values[name], known))
-        values[name] = field.kind(values[name])
-    config = unflatten(values)
-    system.check(config)
+            raise UserError(f'--config.{name}: missing from {source}; takes {field.allowed}')
+    config = _unflatten({name: _take(name, field.check, values[name]) for name, field in known.items()})
+    load_system(values['system']).check(config)
     return config
 
 
-def _run_config_file(path: str) -> ConfigDict:
-    if not Path(path).is_file():
-        raise UserError(f'--config: no such file {path!r}; takes a Python file such as configs/dcgan_fashion_mnist.py')
-    spec = importlib.util.spec_from_file_location('gan_jax_config', path)
-    if spec is None or spec.loader is None:
-        raise UserError(f'--config: {path!r} is not a Python file')
-    module = importlib.util.module_from_spec(spec)
+def _take(name: str, convert: Callable[[Any], Any], value: Any) -> Any:
     try:
-        spec.loader.exec_module(module)
-        config = module.get_config()
-    except Exception as error:  # whatever a person's file raises, it is their file
-        cause = ' '.join(str(error).split())
-        raise UserError(f'--config: {path!r} does not run: {type(error).__name__}: {cause}') from None
-    if not isinstance(config, ConfigDict):
-        raise UserError(f'--config: get_config() of {path!r} returns {type(config).__name__}, not a ConfigDict')
-    return config
+        return convert(value)
+    except ValueError as error:
+        raise UserError(f'--config.{name}: {error}') from None
 
 
-def _nearest(name: str, known: dict) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not near:
-        leaf = [full for full in known if full.rsplit('.', 1)[-1] == name.rsplit('.', 1)[-1]]
-        near = leaf or difflib.get_close_matches(name, known, n=1, cutoff=0)
-    return f'; the nearest is --config.{near[0]}' if near else ''
-
-
-def _refusal(name: str, value, known: dict) -> str:
-    return f'--config.{name}: {value!r} will not do; takes {known[name].allowed}'
+def _no_such_field(name: str, value: Any, known: dict) -> str:
+    """Says what may have been meant: a field of the group, the one of that name elsewhere, the nearest."""
+    group = [f'--config.{full}' for full in known if full.startswith(f'{name}.')]
+    if group:
+        return f'--config.{name}: {value!r} will not do, as it is a group of fields; takes {", ".join(group)}'
+    leaf = name.rsplit('.', 1)[-1]
+    near = [full for full in known if full.rsplit('.', 1)[-1] == leaf]
+    near += difflib.get_close_matches(name, known, n=1, cutoff=0)
+    return f'--config.{name}: no such field; the nearest is --config.{near[0]}'
 
 
 def _flatten(tree: dict, prefix: str = '') -> dict:
+    """{'data': {'name': …}} to {'data.name': …}; raises ValueError on anything but a dict."""
+    if not isinstance(tree, dict):
+        raise ValueError(f'a {type(tree).__name__} instead of fields')
     flat = {}
     for name, value in tree.items():
-        flat |= _flatten(value, f'{prefix}{name}.') if isinstance(value, dict) else {prefix + name: value}
+        flat |= _flatten(value, f'{prefix}{name}.') if isinstance(value, dict) else {f'{prefix}{name}': value}
     return flat
 
 
-def unflatten(values: dict) -> ConfigDict:
+def _unflatten(values: dict) -> ConfigDict:
     """{'data.name': …} to a config whose fields cannot be added to."""
     tree = {}
     for name, value in values.items():
@@ -128,43 +183,3 @@ def unflatten(values: dict) -> ConfigDict:
             node = node.setdefault(parent, {})
         node[leaf] = value
     return ConfigDict(tree).lock()
-
-
-def to_json(config: ConfigDict) -> str:
-    """The config as it stands in a workdir."""
-    return json.dumps(config.to_dict(), indent=2) + '\n'
-
-
-def read_config(workdir: Path) -> ConfigDict:
-    """The config that made a workdir; raises UserError where there is none."""
-    path = workdir / 'config.json'
-    if not path.is_file():
-        raise UserError(f'--workdir: {str(workdir)!r} holds no run: there is no config.json in it')
-    try:
-        config = unflatten(_flatten(json.loads(path.read_text())))
-        load_system(config.system)
-    except (ValueError, AttributeError, OSError) as error:
-        raise UserError(f'--workdir: {str(path)!r} cannot be read: {" ".join(str(error).split())}') from None
-    return config
-
-
-def check_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Raises UserError where the run may not go on, or begin, in `workdir`; writes nothing."""
-    nearest_folder = next(folder for folder in (workdir, *workdir.absolute().parents) if folder.exists())
-    if not nearest_folder.is_dir():
-        raise UserError(f'--workdir: {str(nearest_folder)!r} is a file; takes a folder')
-    if not _is_writable(nearest_folder):
-        raise UserError(f'--workdir: {str(nearest_folder)!r} is not writable')
-    if not (workdir / 'config.json').exists():
-        if workdir.exists() and (workdir / 'checkpoints').exists():
-            raise UserError(f'--workdir: {str(workdir)!r} holds checkpoints but no config.json')
-        return
-    made_by, asked = _flatten(read_config(workdir).to_dict()), _flatten(config.to_dict())
-    different = [name for name in {**made_by, **asked} if name not in FREE and made_by.get(name) != asked.get(name)]
-    if different:
-        changes = ', '.join(f'{name} (was {made_by.get(name)!r}, now {asked.get(name)!r})' for name in different)
-        raise UserError(f'--workdir: {str(workdir)!r} was made by another config: {changes}')
-
-
-def _is_writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK)

@@ -1,8 +1,11 @@
 """What a field of a config may hold: its type, the values allowed, and how it is read from a command line."""
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+
+MOST = 2**31 - 1  # what an int32 holds, and so every count and every seed
 
 
 class Field(NamedTuple):
@@ -13,23 +16,38 @@ class Field(NamedTuple):
     accepts: Callable[[Any], bool]  # of a value that has the kind
 
     def parse(self, text: str) -> Any:
-        """The value that `text` from a command line means; raises ValueError where it means none."""
-        if self.kind is bool:
-            return {'true': True, 'false': False}[text.lower()] if text.lower() in ('true', 'false') else text
-        return self.kind(text)
+        """What `text` from a command line means, numbers as Python reads them (`10_000`, `2e-4`).
 
-    def takes(self, value: Any) -> bool:
-        """Whether the field may hold `value`; a whole number will do where a real one is asked for."""
+        Raises:
+            ValueError: it means none, or one that the field does not take.
+        """
+        with contextlib.suppress(KeyError, ValueError):
+            value = {'true': True, 'false': False}[text.lower()] if self.kind is bool else self.kind(text)
+            return self.check(value)
+        raise ValueError(self.refusal(text))
+
+    def check(self, value: Any) -> Any:
+        """`value`, as the field's kind: a whole number will do where a real one is asked for.
+
+        Raises:
+            ValueError: the field does not take it.
+        """
         kinds = (int, float) if self.kind is float else self.kind
-        if not isinstance(value, kinds) or (isinstance(value, bool) and self.kind is not bool):
-            return False
-        return self.accepts(value)
+        if isinstance(value, kinds) and (self.kind is bool or not isinstance(value, bool)):
+            with contextlib.suppress(OverflowError):  # a whole number that no float holds
+                converted = self.kind(value)
+                if self.accepts(converted):
+                    return converted
+        raise ValueError(self.refusal(value))
+
+    def refusal(self, value: Any) -> str:
+        """What to tell a person who gave `value`."""
+        return f'{value!r} will not do; takes {self.allowed}'
 
 
-def whole(least: int, most: int = 2**31 - 1) -> Field:
+def whole(least: int, most: int = MOST) -> Field:
     """A whole number from `least` to `most`, both included."""
-    bounds = f'at least {least}' if most == 2**31 - 1 else f'from {least} to {most}'
-    return Field(int, f'a whole number, {bounds}', lambda value: least <= value <= most)
+    return Field(int, f'a whole number from {least} to {most}', lambda value: least <= value <= most)
 
 
 def number(
@@ -50,14 +68,14 @@ def flag() -> Field:
     return Field(bool, 'true or false', lambda value: True)
 
 
-def one_of(names: Iterable[str]) -> Field:
-    """One of a few words."""
-    names = tuple(names)
-    return Field(str, 'one of ' + ', '.join(names), lambda value: value in names)
+def one_of(choices: Iterable[str | int]) -> Field:
+    """One of a few words, or of a few numbers."""
+    listed = tuple(choices)
+    return Field(type(listed[0]), 'one of ' + ', '.join(map(str, listed)), lambda value: value in listed)
 
 
 def text(what: str, accepts: Callable[[str], bool] = bool) -> Field:
-    """Free text; `what` describes it."""
+    """Free text that is not empty, or that `accepts` takes; `what` describes it."""
     return Field(str, what, accepts)
 
 

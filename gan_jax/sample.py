@@ -1,6 +1,7 @@
 """Pictures from a trained generator: python -m gan_jax.sample --workdir=runs/a --out=grid.png --num=64 --seed=0"""
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gan_jax.gans import load_system
 from gan_jax.latents import spherical_interpolation
 from gan_jax.pictures import image_grid, save_png, to_uint8, write_atomically
 
+OUT = 'a name that ends in .png or .npz'
 CHUNK = 64  # pictures made at once, so that any number fits into memory
 
 
@@ -48,21 +50,28 @@ def main(arguments: list[str]) -> None:
 def parse(arguments: list[str]):
     """The command line; raises UserError."""
     parser = cli.Parser(__doc__)
-    whole = cli.whole_number
-    parser.add_argument('--workdir', required=True, help='folder of the run')
-    parser.add_argument('--out', default='samples.png', help='.png: a grid; .npz: uint8 pictures and their z')
-    parser.add_argument('--num', type=whole(1), help='pictures, 64 by default; rows with --interpolate, 8 by default')
+    whole, path = cli.whole_number, cli.path
+    parser.add_argument('--workdir', type=path('the folder of a run'), required=True, help='of the run')
+    parser.add_argument(
+        '--out', type=path(OUT), default='samples.png', help='.png: a grid; .npz: uint8 pictures and their z'
+    )
+    parser.add_argument(
+        '--num', type=whole(1, 10**6), help='pictures, 64 by default; rows with --interpolate, 8 by default'
+    )
     parser.add_argument('--seed', type=whole(0), default=0, help='where z comes from')
     parser.add_argument('--checkpoint', type=whole(0), help='step of the checkpoint, the newest by default')
-    parser.add_argument('--interpolate', type=whole(2), help='pictures a row, from one z to another over the sphere')
+    parser.add_argument(
+        '--interpolate', type=whole(2, 1000), help='pictures a row, from one z to another over the sphere'
+    )
     parser.add_argument('--no_ema', action='store_true', help='the weights as they are, not their average')
     options = parser.parse_args(arguments)
     options.num = options.num or (8 if options.interpolate else 64)
     out = Path(options.out)
     if out.suffix not in ('.png', '.npz'):
-        raise UserError(f'--out: {options.out!r} will not do; takes a name that ends in .png or .npz')
-    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UserError(f'--out: {options.out!r} will not do; takes {OUT}')
+    if os.path.isdir(out) or not os.path.isdir(out.absolute().parent):
         raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')
+    cli.check_writable('--out', out.absolute().parent)
     return options
 
 
@@ -74,13 +83,12 @@ def open_system(workdir: Path):
 
 def read_state(workdir: Path, step: int | None, system, config):
     """A checkpoint's step and state, with the system it belongs to; raises UserError where there is none."""
-    checkpoints = checkpoint.open_checkpoints(workdir) if (workdir / 'checkpoints').is_dir() else None
-    steps = checkpoints.all_steps() if checkpoints else []
-    if checkpoints is None or not steps:
-        raise UserError(f'--workdir: {str(workdir)!r} holds no checkpoint to sample from')
+    checkpoints = checkpoint.open_existing(workdir)
+    steps = checkpoints.all_steps()
     if step is not None and step not in steps:
-        raise UserError(f'--checkpoint: there is none of step {step}; takes {", ".join(map(str, steps))}')
-    step = steps[-1] if step is None else step
+        taken = ', '.join(map(str, sorted(steps)))
+        raise UserError(f'--checkpoint: {step} is not there; takes one of {taken}')
+    step = max(steps) if step is None else step
     stage = system.stages(config)[-1]
     gan = system.make(config, stage, axis_name=None)
     like, batch = abstract_arguments(config, gan, stage)
