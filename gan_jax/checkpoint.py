@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -47,7 +48,7 @@ def read_raw(checkpoints: ocp.CheckpointManager, step: int) -> dict:
     return _read(checkpoints, step, None)
 
 
-def _read(checkpoints, step, target):
+def _read(checkpoints: ocp.CheckpointManager, step: int, target) -> Any:
     try:
         return checkpoints.restore(step, args=ocp.args.StandardRestore(target))
     except Exception as error:  # Orbax and TensorStore raise what they please, over pages
