@@ -80,19 +80,17 @@ def conv_transpose(x, kernel, strides, padding):
     return _conv_transpose(geometry, x, kernel).astype(dtype)
 
 
-def _plain_conv(x, kernel, strides, padding):
-    return lax.conv_general_dilated(
-        x, kernel, (strides, strides), [(padding, padding)] * 2, dimension_numbers=_NHWC
-    )
+def _plain_conv(x, kernel, s, p):
+    return lax.conv_general_dilated(x, kernel, (s, s), [(p, p), (p, p)], dimension_numbers=_NHWC)
 
 
-def _plain_conv_transpose(x, kernel, strides, padding):
+def _plain_conv_transpose(x, kernel, s, p):
     return lax.conv_general_dilated(
         x,
         jnp.flip(kernel, (0, 1)).swapaxes(2, 3),
         (1, 1),
-        [(k - 1 - padding, k - 1 - padding) for k in kernel.shape[:2]],
-        lhs_dilation=(strides, strides),
+        [(k - 1 - p, k - 1 - p) for k in kernel.shape[:2]],
+        lhs_dilation=(s, s),
         dimension_numbers=_NHWC,
     )
 
@@ -203,8 +201,7 @@ def _by_phases(geometry, y, kernel):
         shift = (phase + p - first) // s
         taps = -(-(kernel_size[axis] - first) // s)
         length = -(-size[axis] // s)  # the same for every phase; the surplus is cut off below
-        low, high = taps - 1 - shift, length + shift - y.shape[1 + axis]
-        return first, (low, high)
+        return first, (taps - 1 - shift, length + shift - y.shape[1 + axis])
 
     rows = []
     for row in range(s):
@@ -212,8 +209,8 @@ def _by_phases(geometry, y, kernel):
         for column in range(s):
             (a, pad_h), (b, pad_w) = axis_phase(row, 0), axis_phase(column, 1)
             taps = jnp.flip(flipped[a::s, b::s], (0, 1))
-            pads = [pad_h, pad_w]
-            columns.append(lax.conv_general_dilated(y, taps, (1, 1), pads, dimension_numbers=_NHWC))
+            pixels = lax.conv_general_dilated(y, taps, (1, 1), [pad_h, pad_w], dimension_numbers=_NHWC)
+            columns.append(pixels)
         rows.append(jnp.stack(columns, 3))
     n, h, w, _, c = rows[0].shape
     x = jnp.stack(rows, 2).reshape(n, h * s, w * s, c)
