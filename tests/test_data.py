@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import grain
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -306,14 +305,10 @@ def test_picture_that_cannot_be_decoded(tmp_path):
 # Order
 
 
-def test_order_is_that_of_grain():
-    for num_examples, seed in ((10_000, 0), (7, 5), (1, 3)):
-        stream = grain.MapDataset.range(num_examples).seed(seed).shuffle().repeat()
-        start = 3 * num_examples - 5 if num_examples > 5 else 0
-        expected = [stream[i] for i in range(start, start + 20)]
-        indices = order(num_examples, seed, start, start + 20)
-        assert indices.dtype == np.int64
-        np.testing.assert_array_equal(indices, expected)
+def test_order_is_the_same_on_every_machine():
+    """A run that goes on under another NumPy must see the examples that it would have seen under this one."""
+    assert order(10, 3, 8, 14).tolist() == [3, 0, 9, 7, 8, 3]
+    assert order(10, 3, 8, 14).dtype == np.int64
 
 
 def test_order_is_a_pure_function_of_the_position():

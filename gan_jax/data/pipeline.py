@@ -1,11 +1,11 @@
 """Which examples each step sees, a pure function of seed and position, and the feed that brings them."""
 
 import collections
+import functools
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from grain.experimental import index_shuffle
 
 from gan_jax.base import UserError
 
@@ -16,30 +16,25 @@ AHEAD = 2  # dispatches prepared beyond the one in use
 def order(num_examples, seed, start, stop):
     """The examples at positions start .. stop - 1 of an endless stream that is reshuffled every epoch.
 
-    It is the stream of `grain.MapDataset.range(num_examples).seed(seed).shuffle().repeat()`, without the
-    bookkeeping that grain does for each element.
-
     Args:
-        num_examples: of the data set, 1 .. 2**31 - 1.
+        num_examples: of the data set, N.
         seed: 0 or more.
         start, stop: positions, 0 <= start <= stop: how many examples were seen before and after.
 
     Returns:
-        int64 [stop - start]; every `num_examples` positions from 0 on are a permutation of the data set.
+        int64 [stop - start]; positions e N .. (e + 1) N - 1 are a permutation of the data set for every epoch e.
     """
-    # Hashed, as grain does: epoch e is shuffled by seed + e, so that neighbouring seeds would share epochs.
-    hashed = int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
-    last = num_examples - 1
-    if last == 0:
-        return np.zeros(stop - start, np.int64)
-    indices = []
-    while start < stop:
-        epoch, first = divmod(start, num_examples)
-        end = min(stop - epoch * num_examples, num_examples)
-        epoch_seed = (hashed + epoch) % 2**32
-        indices += [index_shuffle(place, last, epoch_seed, 4) for place in range(first, end)]
-        start += end - first
-    return np.array(indices, np.int64)
+    epochs = range(start // num_examples, -(-stop // num_examples))
+    stream = [np.zeros(0, np.int64), *(_permutation(num_examples, seed, epoch) for epoch in epochs)]
+    first = epochs.start * num_examples
+    return np.concatenate(stream)[start - first : stop - first]
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(num_examples, seed, epoch):
+    """Sorts the counter-based generator's raw numbers: NumPy promises those, and not its shuffles, for ever."""
+    numbers = np.random.Philox(key=[seed, epoch]).random_raw(num_examples)
+    return np.argsort(numbers, kind='stable')
 
 
 def feed(images, dispatches, *, seed, num_devices, resident):

@@ -1,0 +1,52 @@
+"""DCGAN on CelebA at 64 x 64, the networks and the batch size of the paper: 25 epochs.
+
+    python train.py --config=configs/dcgan_celeb_a.py --workdir=runs/dcgan_celeb_a --config.data.data_dir=DIR
+
+DIR holds TFDS's `celeb_a`, prepared once with `tfds build celeb_a --data_dir=DIR --file_format=array_record`,
+which needs TensorFlow (`pip install tensorflow-cpu`); training does not. Made for one GPU or more; not yet
+measured.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    """Every field of the run, with its unit."""
+    return ConfigDict(
+        {
+            'system': 'dcgan',  # the file in gan_jax/gans
+            'seed': 0,  # all randomness of the run
+            'batch_size': 128,  # examples, over all devices
+            'num_steps': 32_000,  # generator updates, 25 epochs
+            'steps_per_dispatch': 20,  # updates in one call of the device
+            'dtype': 'float32',  # compute; parameters are float32 throughout
+            'data': {
+                'name': 'celeb_a',  # TFDS name
+                'data_dir': '',  # '': embedded in the package, else TFDS's own folder
+                'split': 'train',
+                'resolution': 64,  # pixels
+                'channels': 3,
+                'fit': 'crop',  # 'crop' to a square and resize, or 'pad' with black
+                'flip': True,  # mirror at random
+                'placement': 'auto',  # data on the 'device', on the 'host', or by size
+            },
+            'optimizer': {
+                'discriminator': {'learning_rate': 2e-4, 'b1': 0.5, 'b2': 0.999},
+                'generator': {'learning_rate': 2e-4, 'b1': 0.5, 'b2': 0.999},
+            },
+            'gan': {
+                'width': 64,  # channels of D's first layer
+                'latent_dim': 100,  # numbers in z
+                'latent': 'normal',  # normal, uniform, inverse_transform
+                'loss': 'non_saturating',  # see gan_jax/losses.py
+                'regularizer': 'none',  # none, r1, gradient_penalty
+                'regularizer_weight': 0.0,  # R1's gamma, the gradient penalty's lambda
+                'spectral_norm': False,  # on D
+            },
+            'ema_half_life_kimg': 10.0,  # half-life of G's average in thousands of images; 0: off
+            'log_every_steps': 100,
+            'sample_every_steps': 1000,
+            'checkpoint_every_steps': 1000,
+            'keep_checkpoints': 3,  # newest checkpoints kept
+        }
+    )

@@ -1,0 +1,85 @@
+"""Configs small enough for tests, and a step to run them with."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax import parallel
+from gan_jax.config import load_config
+from gan_jax.gans import load_system
+from gan_jax.train_state import create_train_state
+from gan_jax.train_step import train_step
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    'dcgan': {'gan.width': 4, 'gan.latent_dim': 8, 'data.resolution': 16, 'data.fit': 'crop'},
+    'gan': {'gan.generator_units': 16, 'gan.discriminator_units': 8, 'gan.latent_dim': 8, 'data.resolution': 8},
+}
+SHORT = {
+    'data.split': 'train[:200]',
+    'batch_size': 16,
+    'num_steps': 8,
+    'steps_per_dispatch': 2,
+    'log_every_steps': 4,
+    'sample_every_steps': 8,
+    'checkpoint_every_steps': 4,
+}
+
+
+def small_overrides(system, **overrides):
+    """Field -> text, as a command line would give them; `data__split` stands for `data.split`."""
+    named = {name.replace('__', '.'): value for name, value in overrides.items()}
+    return {name: str(value) for name, value in {**SHORT, **SMALL[system], **named}.items()}
+
+
+def small_config(system, **overrides):
+    """The system's Fashion-MNIST config with tiny networks and few steps."""
+    return load_config(str(ROOT / f'configs/{system}_fashion_mnist.py'), small_overrides(system, **overrides))
+
+
+def flags(system, **overrides):
+    """`small_config` as arguments of train.py."""
+    return [
+        f'--config={ROOT}/configs/{system}_fashion_mnist.py',
+        *(f'--config.{name}={value}' for name, value in small_overrides(system, **overrides).items()),
+    ]
+
+
+def make_gan(config, axis_name=None, **replacements):
+    """The config's system in its first stage."""
+    system = load_system(config.system)
+    return system.make(config, system.stages(config)[0], axis_name)._replace(**replacements)
+
+
+def random_batches(config, num_steps, seed=0):
+    """Noise instead of images: [num_steps, B, H, W, C] in [-1, 1]."""
+    shape = (num_steps, config.batch_size, config.data.resolution, config.data.resolution, config.data.channels)
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def run_steps(config, num_devices, num_steps, **replacements):
+    """`num_steps` in one dispatch on `num_devices`: (state, metrics [num_steps])."""
+    devices = jax.local_devices()[:num_devices]
+    gan = make_gan(config, parallel.AXIS, **replacements)
+    batches = random_batches(config, num_steps)
+    create = partial(create_train_state, gan=gan)
+    state = parallel.create_replicated(create, jax.random.key(0), {'image': batches[0]}, devices=devices)
+
+    def step(state, resident, images):
+        batch = {'image': images, 'position': parallel.example_positions(images.shape[0])}
+        return train_step(state, batch, gan=gan, ema=100.0, axis_name=parallel.AXIS)
+
+    shares = batches.reshape(num_steps, num_devices, -1, *batches.shape[2:]).swapaxes(0, 1)
+    return parallel.parallelize(step, devices)(state, (), parallel.shard(shares, devices))
+
+
+def single_step(config, **replacements):
+    """A jitted step on one device without an axis, with a state and a batch for it."""
+    gan = make_gan(config, **replacements)
+    images = jnp.asarray(random_batches(config, 1)[0])
+    batch = {'image': images, 'position': jnp.arange(len(images))}
+    state = jax.jit(partial(create_train_state, gan=gan))(jax.random.key(0), batch)
+    return jax.jit(partial(train_step, gan=gan, ema=0.0, axis_name=None)), state, batch

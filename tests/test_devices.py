@@ -1,0 +1,48 @@
+"""One device or eight: the same run to rounding, and replicas that are the same to the bit."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+from helpers import run_steps, small_config
+
+from gan_jax import parallel
+
+SGD = {'discriminator': optax.sgd(0.05), 'generator': optax.sgd(0.05)}
+
+
+@pytest.mark.parametrize('system', ['gan', 'dcgan'])
+def test_eight_devices_compute_what_one_does(system):
+    config = small_config(system)
+    one, one_metrics = run_steps(config, 1, 5, optimizers=SGD)
+    eight, eight_metrics = run_steps(config, 8, 5, optimizers=SGD)
+    for name in one_metrics:
+        np.testing.assert_allclose(eight_metrics[name], one_metrics[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path((one.params, one.model_state, one.ema_params)),
+        jax.tree.leaves((eight.params, eight.model_state, eight.ema_params)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(b, a, rtol=1e-3, atol=2e-6, err_msg=jax.tree_util.keystr(path))
+
+
+@pytest.mark.parametrize(
+    ('system', 'overrides'),
+    [
+        ('gan', {}),
+        ('dcgan', {}),
+        ('dcgan', {'gan__regularizer': 'r1', 'gan__regularizer_weight': 1, 'gan__spectral_norm': 'true'}),
+    ],
+)
+def test_replicas_stay_identical(system, overrides):
+    state, _ = run_steps(small_config(system, **overrides), 8, 20)
+    assert parallel.replicas_that_differ(state) == []
+
+
+def test_a_forgotten_average_is_found():
+    config = small_config('gan')
+    devices = jax.local_devices()
+    drift = parallel.parallelize(lambda state, resident, item: (state + item.sum(), item.sum()), devices)
+    items = parallel.shard(np.arange(8, dtype=np.float32).reshape(8, 1, 1), devices)
+    state, _ = drift(parallel.replicate(np.float32(config.seed), devices), (), items)
+    assert parallel.replicas_that_differ({'weight': state}) == ['weight']

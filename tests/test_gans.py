@@ -1,0 +1,127 @@
+"""What each paper fixes: parameter counts, shapes, first values, and the arithmetic of a step."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import ROOT, make_gan, random_batches, single_step, small_config
+
+from gan_jax.config import load_config
+from gan_jax.dry_run import abstract_arguments, report
+from gan_jax.gans import load_system
+from gan_jax.gans.dcgan import base_and_depth
+
+
+def parameters(config):
+    system = load_system(config.system)
+    stage = system.stages(config)[-1]
+    state, _ = abstract_arguments(config, system.make(config, stage, None), stage)
+    return {player: sum(leaf.size for leaf in jax.tree.leaves(params)) for player, params in state.params.items()}
+
+
+@pytest.mark.parametrize(
+    ('config', 'overrides', 'generator', 'discriminator'),
+    [
+        ('dcgan_celeb_a', {}, 3_576_704, 2_765_568),
+        ('dcgan_fashion_mnist', {}, 369_600, 166_784),
+        # 100·1200 + 1200 + 1200² + 1200 + 1200·784 + 784; 784·1200 + 1200 + 240·1200 + 1200 + 240 + 1
+        ('gan_fashion_mnist', {}, 2_503_984, 1_231_441),
+    ],
+)
+def test_parameter_counts(config, overrides, generator, discriminator):
+    config = load_config(str(ROOT / f'configs/{config}.py'), overrides)
+    assert parameters(config) == {'generator': generator, 'discriminator': discriminator}
+
+
+@pytest.mark.parametrize('config', ['dcgan_fashion_mnist', 'dcgan_celeb_a', 'gan_fashion_mnist'])
+def test_a_step_does_no_more_than_the_least_work(config):
+    """XLA's own count, on plain convolutions, against the count by hand."""
+    config = load_config(str(ROOT / f'configs/{config}.py'), {})
+    (stage,) = report(config)['stages']
+    ratio = stage['flops_per_step'] / stage['least_flops_per_step']
+    print(f'{stage["flops_per_step"]:.4g} flops, {ratio:.3f} of the least')
+    assert 0.95 < ratio < 1.05
+
+
+def test_dcgan_64_costs_what_was_counted_before():
+    config = load_config(str(ROOT / 'configs/dcgan_celeb_a.py'), {})
+    least = make_gan(config).least_flops(1)
+    np.testing.assert_allclose(least, 1.965e9, rtol=1e-3)
+
+
+@pytest.mark.parametrize('resolution', [28, 32, 64, 128])
+def test_depth_follows_from_the_resolution(resolution):
+    base, depth = base_and_depth(resolution)
+    assert base * 2**depth == resolution
+    config = small_config('dcgan', data__resolution=resolution, data__fit='pad' if resolution == 32 else 'crop')
+    gan = make_gan(config)
+    images = jax.ShapeDtypeStruct((2, resolution, resolution, 1), jnp.float32)
+    batch = {'image': images}
+    params, model_state, _ = jax.eval_shape(gan.init, jax.random.key(0), batch)
+    z = jax.eval_shape(lambda: gan.sample_inputs(jax.random.key(0), 2, None))
+    pictures = jax.eval_shape(gan.sample, params['generator'], model_state['generator'], z)
+    assert pictures['generated'].shape == images.shape
+
+
+def test_dcgan_begins_as_the_paper_says():
+    params, _, _ = make_gan(small_config('dcgan', gan__width=32)).init(
+        jax.random.key(0), {'image': jnp.zeros((1, 16, 16, 1))}
+    )
+    kernel = params['generator']['ConvTranspose_0']['kernel']
+    np.testing.assert_allclose([kernel.mean(), kernel.std()], [0, 0.02], atol=5e-4)
+    scale = params['discriminator']['BatchNorm_0']['scale']
+    np.testing.assert_allclose([scale.mean(), scale.std()], [1, 0.02], atol=6e-3)
+    assert 'bias' not in params['discriminator']['Conv_0']
+
+
+def test_the_original_generator_begins_at_the_mean_image():
+    images = (random_batches(small_config('gan'), 1)[0] + 1) / 4  # pixels from 0 to 0.5
+    params, _, _ = make_gan(small_config('gan')).init(jax.random.key(0), {'image': jnp.asarray(images)})
+    bias = params['generator']['pixels']['bias']
+    np.testing.assert_allclose(2 * jax.nn.sigmoid(bias) - 1, images.mean(0).reshape(-1), rtol=1e-4)
+    for name, bound in (('generator', 0.05), ('discriminator', 0.005)):
+        for layer in params[name].values():
+            assert 0.8 * bound < jnp.abs(layer['kernel']).max() <= bound
+
+
+def test_the_original_optimizer_decays_its_rate_and_builds_its_momentum():
+    overrides = {
+        f'optimizer__{player}__{name}': value
+        for player in ('generator', 'discriminator')
+        for name, value in {'decay_factor': 2, 'min_learning_rate': 0.03, 'momentum_kimg': 0.016}.items()
+    }
+    optimizer = make_gan(small_config('gan', **overrides)).optimizers['generator']  # batch 16: one update
+    state, velocity = optimizer.init(jnp.zeros(())), 0.0
+    for rate, momentum in ((0.1, 0.5), (0.05, 0.7), (0.03, 0.7)):
+        update, state = optimizer.update(jnp.ones(()), state)
+        velocity = momentum * velocity - rate
+        np.testing.assert_allclose(update, velocity, rtol=1e-5)
+
+
+CHOICES = [
+    *[('gan', 'loss', name) for name in ('minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic')],
+    *[('gan', 'latent', name) for name in ('uniform', 'inverse_transform')],
+    *[(system, 'regularizer', name) for system in ('gan', 'dcgan') for name in ('r1', 'gradient_penalty')],
+    ('dcgan', 'loss', 'hinge'),
+    ('dcgan', 'latent', 'uniform'),
+    ('dcgan', 'spectral_norm', 'true'),
+]
+
+
+@functools.cache
+def default_metrics(system):
+    step, state, batch = single_step(small_config(system))
+    return step(state, batch)[1]
+
+
+@pytest.mark.parametrize(('system', 'field', 'name'), CHOICES)
+def test_every_choice_trains_and_changes_something(system, field, name):
+    overrides = {f'gan__{field}': name} | ({'gan__regularizer_weight': 10} if field == 'regularizer' else {})
+    step, state, batch = single_step(small_config(system, **overrides))
+    new_state, metrics = step(state, batch)
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert new_state.skipped_steps == 0
+    names = ('discriminator_loss', 'generator_loss', 'discriminator_gradient_norm', 'generator_gradient_norm')
+    assert any(metrics[name] != default_metrics(system)[name] for name in names)

@@ -1,0 +1,78 @@
+"""Imports point downwards only, and nothing brings TensorFlow or PyTorch in."""
+
+import ast
+import subprocess
+import sys
+
+from helpers import ROOT
+
+PACKAGE = ROOT / 'gan_jax'
+# From the ground up; a file may import what stands on a line before its own.
+FLOORS = [
+    {'base', 'convolution', 'fields', 'augment', 'latents', 'losses', 'regularizers', 'stopwatch'},
+    {'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'data'},
+    {'train_step', 'game', 'writers', 'cli'},
+    {'gans', 'checkpoint'},
+    {'config'},
+    {'dry_run', 'loop'},
+    {'sample'},
+]
+NEVER_GANS = {'parallel', 'data', 'checkpoint', 'writers', 'metrics'}
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix('.py')
+
+
+def imported(path):
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith('gan_jax'):
+            names = node.module.split('.')[1:]
+            parts |= {names[0]} if names else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            parts |= {alias.name.split('.')[1] for alias in node.names if alias.name.startswith('gan_jax.')}
+    return parts
+
+
+def test_imports_point_downwards():
+    floor_of = {part: number for number, floor in enumerate(FLOORS) for part in floor}
+    for path in sorted(PACKAGE.rglob('*.py')):
+        if path == PACKAGE / '__init__.py':
+            continue
+        part = part_of(path)
+        assert part in floor_of, f'{part} has no floor'
+        for other in imported(path) - {part}:
+            assert floor_of[other] < floor_of[part], f'{path.name} imports {other}, which is not below it'
+            assert part not in NEVER_GANS or other != 'gans'
+
+
+def test_one_file_knows_pmap_and_one_knows_orbax():
+    for word, owner in (('jax.pmap', 'parallel.py'), ('orbax', 'checkpoint.py')):
+        users = {path.name for path in PACKAGE.rglob('*.py') if f'{word}' in path.read_text()}
+        assert users == {owner}
+
+
+def test_no_branch_on_a_system_outside_gans():
+    for path in [*PACKAGE.glob('*.py'), ROOT / 'train.py']:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                constants = {leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)}
+                assert not constants & {'gan', 'dcgan', 'progan', 'cyclegan'}, f'{path.name}:{node.lineno}'
+
+
+def test_neither_tensorflow_nor_pytorch_is_imported():
+    code = (
+        'import sys\n'
+        'for name in ("tensorflow", "torch"): sys.modules[name] = None\n'
+        'import train, gan_jax.loop, gan_jax.sample, gan_jax.dry_run, gan_jax.checkpoint\n'
+        'from gan_jax.config import load_config\n'
+        'from gan_jax.data.source import open_images\n'
+        'open_images(load_config("configs/dcgan_fashion_mnist.py", {}).data).images([0])\n'
+    )
+    subprocess.run([sys.executable, '-W', 'error', '-c', code], cwd=ROOT, check=True, timeout=120)
+
+
+def test_files_stay_short():
+    lengths = {str(path): len(path.read_text().splitlines()) for path in PACKAGE.rglob('*.py')}
+    assert {path: length for path, length in lengths.items() if length > 260} == {}

@@ -1,0 +1,105 @@
+"""The building blocks: spectral norm, maxout, dropout, z, flips and interpolation."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from gan_jax import augment, latents, layers
+
+
+def test_spectral_norm_finds_the_largest_singular_value():
+    layer = layers.Conv(6, (3, 3), 1, 1, spectral_norm=True)
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 4))
+    variables = layer.init(jax.random.key(1), x)
+    for _ in range(100):
+        _, updated = layer.apply(variables, x, mutable=['spectral_norm'])
+        variables = {**variables, **updated}
+    kernel = variables['params']['kernel']
+    largest = np.linalg.svd(kernel.reshape(-1, 6), compute_uv=False)[0]
+    plain = layers.Conv(6, (3, 3), 1, 1)
+    expected = plain.apply({'params': {**variables['params'], 'kernel': kernel / largest}}, x)
+    np.testing.assert_allclose(layer.apply(variables, x), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_spectral_norm_keeps_its_vectors_when_nothing_may_change():
+    layer = layers.Conv(6, (3, 3), spectral_norm=True)
+    x = jnp.ones((1, 4, 4, 2))
+    variables = layer.init(jax.random.key(1), x)
+    _, first = layer.apply(variables, x, mutable=['spectral_norm'])
+    assert np.any(first['spectral_norm']['u'] != variables['spectral_norm']['u'])
+    np.testing.assert_array_equal(layer.apply(variables, x), layer.apply(variables, x))
+
+
+def test_maxout_takes_the_largest_piece():
+    np.testing.assert_array_equal(layers.maxout(jnp.array([[1.0, 5.0, 2.0, -3.0, -1.0, -2.0]]), 3), [[5.0, -1.0]])
+
+
+def test_dropout_keeps_its_share_and_the_expectation():
+    keys = latents.example_keys(jax.random.key(0), jnp.arange(100))
+    x = layers.dropout(jnp.ones((100, 1000)), 0.8, keys)
+    np.testing.assert_allclose(np.unique(x), [0, 1.25])
+    np.testing.assert_allclose((x > 0).mean(), 0.8, atol=0.005)
+    assert not np.array_equal(x[0], x[1])
+
+
+def test_an_example_draws_the_same_wherever_it_is_drawn():
+    rng = jax.random.key(3)
+    for draw in latents.LATENTS.values():
+        whole = draw(latents.example_keys(rng, jnp.arange(8)), 5)
+        share = draw(latents.example_keys(rng, jnp.arange(4, 8)), 5)
+        np.testing.assert_array_equal(whole[4:], share)
+
+
+def test_latents_have_their_distributions():
+    keys = latents.example_keys(jax.random.key(0), jnp.arange(1000))
+    for name, distribution in {
+        'normal': stats.norm(),
+        'inverse_transform': stats.norm(),
+        'uniform': stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)),
+    }.items():
+        z = np.asarray(latents.LATENTS[name](keys, 20)).reshape(-1)
+        assert stats.kstest(z, distribution.cdf).pvalue > 0.01, name
+        np.testing.assert_allclose([z.mean(), z.var()], [0, 1], atol=0.03)
+
+
+def test_interpolation_walks_the_great_circle():
+    start, end = jnp.array([2.0, 0.0, 0.0]), jnp.array([0.0, 2.0, 0.0])
+    points = latents.spherical_interpolation(start, end, jnp.linspace(0, 1, 5))
+    np.testing.assert_allclose(points[0], start, atol=1e-6)
+    np.testing.assert_allclose(points[-1], end, atol=1e-6)
+    np.testing.assert_allclose(jnp.linalg.norm(points, axis=1), 2.0, rtol=1e-6)
+    np.testing.assert_allclose(points[2], [2**0.5, 2**0.5, 0], rtol=1e-6)
+    same = latents.spherical_interpolation(start, start, jnp.linspace(0, 1, 3))
+    np.testing.assert_allclose(same, jnp.stack([start] * 3))
+
+
+def test_images_are_minus_one_to_one_and_flips_mirror_some_of_them():
+    np.testing.assert_allclose(augment.normalize(jnp.array([0, 255], jnp.uint8)), [-1, 1])
+    images = jax.random.normal(jax.random.key(0), (64, 2, 3, 1))
+    flipped = augment.random_flip(images, latents.example_keys(jax.random.key(1), jnp.arange(64)))
+    mirrored = [bool(np.array_equal(a, b[:, ::-1])) for a, b in zip(images, flipped, strict=True)]
+    kept = [bool(np.array_equal(a, b)) for a, b in zip(images, flipped, strict=True)]
+    assert all(a != b for a, b in zip(mirrored, kept, strict=True))
+    assert 16 < sum(mirrored) < 48
+
+
+def test_our_layers_are_flax_layers_with_the_same_numbers():
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    ours, flax = layers.Conv(5, (4, 4), 2, 1), nn.Conv(5, (4, 4), 2, 1)
+    variables = flax.init(jax.random.key(1), x)
+    np.testing.assert_allclose(ours.apply(variables, x), flax.apply(variables, x), rtol=1e-4, atol=1e-5)
+    transposed = layers.ConvTranspose(5, (4, 4), 2, 1)
+    flax_transposed = nn.ConvTranspose(5, (4, 4), (2, 2), 'SAME', transpose_kernel=True)
+    variables = transposed.init(jax.random.key(1), x)
+    np.testing.assert_allclose(
+        transposed.apply(variables, x), flax_transposed.apply(variables, x), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_hand_counts():
+    assert layers.dense_flops(3, 4) == 24
+    # 4 pixels, kernel 4, stride 2, padding 1: two places along each axis, each with three taps inside.
+    assert layers.conv_flops(4, 4, 2, 1, 1, 1) == 2 * 6**2
+    assert layers.conv_flops(4, 4, 1, 0, 2, 3) == 2 * 16 * 6

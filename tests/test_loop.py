@@ -1,0 +1,122 @@
+"""A whole run in small: what it leaves behind, how often it compiles, and how it fails."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from helpers import small_config
+from PIL import Image
+
+from gan_jax import checkpoint, loop, parallel, sample
+from gan_jax.base import TrainingFailed, UserError
+
+
+@pytest.fixture(scope='module', params=['gan', 'dcgan'])
+def run(request, tmp_path_factory):
+    """A finished run: (system, workdir, state, names of what was compiled)."""
+    workdir = tmp_path_factory.mktemp(request.param)
+    compiled = []
+    listener = lambda event, seconds, **facts: compiled.append(facts.get('fun_name', event))
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **facts: listener(event, seconds, **facts) if 'backend_compile' in event else None
+    )
+    state = loop.train(small_config(request.param), workdir)
+    count = len(compiled)
+    return request.param, workdir, state, compiled[:count]
+
+
+def test_a_run_leaves_its_files(run):
+    _, workdir, state, _ = run
+    records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    assert [record['step'] for record in records] == [4, 8]
+    assert [record['kimg'] for record in records] == [4 * 16 / 1000, 8 * 16 / 1000]
+    for name in ('loss', 'gradient_norm'):
+        assert all(np.isfinite(records[-1][f'{player}_{name}']) for player in ('generator', 'discriminator'))
+    assert 0 < records[-1]['real_probability'] < 1
+    assert 0 < records[-1]['fake_probability'] < 1
+    assert records[-1]['images_per_second'] > 0
+    assert 0 <= records[-1]['data_wait_fraction'] <= 1
+    picture = np.asarray(Image.open(workdir / 'samples' / 'step_00000008.png'))
+    assert picture.std() > 0
+    assert (workdir / 'curves.png').stat().st_size > 10_000
+    assert list((workdir / 'tensorboard').glob('events.*'))
+    assert parallel.replicas_that_differ(state) == []
+    assert int(state.step) == 8
+    assert int(state.images_seen) == 8 * 16
+
+
+def test_a_stage_compiles_once(run):
+    _, _, _, compiled = run
+    assert len([name for name in compiled if 'steps' in str(name)]) == 1, compiled
+
+
+def test_checkpoints_hold_the_state_on_any_number_of_devices(run):
+    system_name, workdir, state, _ = run
+    checkpoints = checkpoint.open_checkpoints(workdir)
+    assert list(checkpoints.all_steps()) == [4, 8]
+    checkpoints.close()
+    system, config = sample.open_system(workdir)
+    assert config.system == system_name
+    _, restored, _, _ = sample.read_state(workdir, 8, system, config)
+    assert checkpoint.state_sha256(restored) == checkpoint.state_sha256(state)
+    _, earlier, _, _ = sample.read_state(workdir, 4, system, config)
+    assert checkpoint.state_sha256(earlier) != checkpoint.state_sha256(state)
+
+
+def test_a_hash_sees_every_leaf(run):
+    _, _, state, _ = run
+    state = parallel.fetch(state.replace(rng=jax.random.key_data(state.rng)))
+    whole, leaves = checkpoint.state_sha256(state), jax.tree.leaves(state)
+    for i in range(len(leaves)):
+        changed = [leaf.copy() if j == i else leaf for j, leaf in enumerate(leaves)]
+        flat = changed[i].reshape(-1)
+        flat[0] += 1
+        changed[i] = flat.reshape(changed[i].shape)
+        assert checkpoint.state_sha256(jax.tree.unflatten(jax.tree.structure(state), changed)) != whole
+
+
+def test_longer_runs_go_on_from_shorter_ones(run, capsys):
+    system, workdir, _, _ = run
+    state = loop.train(small_config(system, num_steps=10), workdir)
+    assert int(state.step) == 10
+    assert 'going on from the checkpoint at step 8' in capsys.readouterr().err
+    with pytest.raises(UserError, match=r'seed \(was 0, now 1\)'):
+        from gan_jax.config import check_workdir
+
+        check_workdir(workdir, small_config(system, seed=1))
+
+
+@pytest.mark.parametrize('placement', ['device', 'host'])
+@pytest.mark.parametrize('num_devices', [1, 8])
+def test_where_data_lies_changes_nothing(placement, num_devices, tmp_path, host_run):
+    config = small_config('gan', num_steps=2, data__placement=placement, data__flip='true')
+    state = loop.train(config, tmp_path, jax.local_devices()[:num_devices])
+    for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(host_run.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope='module')
+def host_run(tmp_path_factory):
+    config = small_config('gan', num_steps=2, data__placement='host', data__flip='true')
+    return loop.train(config, tmp_path_factory.mktemp('host'), jax.local_devices()[:2])
+
+
+def test_a_run_that_diverges_says_where(tmp_path):
+    rates = {f'optimizer__{player}__learning_rate': 1e30 for player in ('generator', 'discriminator')}
+    with pytest.raises(TrainingFailed, match=r"step \d+: the \w+'s .* is (nan|inf); .* checkpoint"):
+        loop.train(small_config('gan', gan__loss='wasserstein', **rates), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'batch_size': 12}, r'--config.batch_size: 12 will not do on 8 devices; takes a multiple of 8'),
+        ({'batch_size': 208}, r'--config.batch_size: 208 is more than the data set holds; takes at most 200'),
+    ],
+)
+def test_batches_that_do_not_fit_write_nothing(overrides, message, tmp_path):
+    workdir = tmp_path / 'run'
+    with pytest.raises(UserError, match=message):
+        loop.train(small_config('gan', **overrides), workdir)
+    assert not workdir.exists()

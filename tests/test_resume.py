@@ -1,0 +1,85 @@
+"""A run that is killed or stopped and started again ends in the very state of one that was not."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import ROOT, flags
+
+ENVIRONMENT = {**os.environ, 'JAX_NUM_CPU_DEVICES': '2'}
+
+
+def start(arguments):
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / 'train.py'), *arguments],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def last_line(arguments):
+    process = start(arguments)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out.splitlines()[-1]
+
+
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, f'ended before {path.name} was there: {process.communicate()[1]}'
+        time.sleep(0.01)
+
+
+# `dcgan` twice: with its plain steps, and with every other piece of state there is.
+EVERYTHING = {'gan__spectral_norm': 'true', 'gan__regularizer': 'r1', 'data__flip': 'true', 'data__placement': 'host'}
+
+
+@pytest.mark.parametrize(
+    ('system', 'how', 'overrides'),
+    [
+        ('gan', signal.SIGKILL, {'steps_per_dispatch': 1}),  # its D has dropout
+        ('gan', signal.SIGTERM, {'steps_per_dispatch': 4}),
+        ('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4}),
+        ('dcgan', signal.SIGINT, {'steps_per_dispatch': 3, **EVERYTHING}),
+    ],
+)
+def test_resumed_is_unbroken(system, how, overrides, tmp_path):
+    long = dict(num_steps=600, checkpoint_every_steps=40, log_every_steps=20, sample_every_steps=300, **overrides)
+    unbroken = last_line([*flags(system, **long), f'--workdir={tmp_path}/unbroken'])
+    assert unbroken.startswith('step 600 · 9.6 kimg · state sha256 ')
+
+    workdir = tmp_path / 'broken'
+    arguments = [*flags(system, **long), f'--workdir={workdir}']
+    process = start(arguments)
+    wait_for(workdir / 'checkpoints' / '40', process)
+    process.send_signal(how)
+    out, err = process.communicate(timeout=300)
+    assert 'sha256' not in out, 'it had ended before the signal came'
+    if how == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 75, err
+        message = err.splitlines()[-1]
+        assert how.name in message
+        assert message.endswith(shlex.join(arguments))
+    assert last_line(arguments) == unbroken
+
+    steps = [int(line.split(',')[0].split(':')[1]) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    assert steps == list(range(20, 601, 20))
+    # Finished: the same command says so again, and the list of checkpoints tells the same hash.
+    assert last_line(arguments) == unbroken
+    listed = subprocess.run(
+        [sys.executable, '-m', 'gan_jax.checkpoint', f'--workdir={workdir}'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout.splitlines()[-1] == unbroken
+    assert len(listed.stdout.splitlines()) == 3  # keep_checkpoints

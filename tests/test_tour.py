@@ -1,0 +1,94 @@
+"""The guided tour runs, prints what it says it prints, and quotes lines that are there."""
+
+import ast
+import contextlib
+import io
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from helpers import ROOT, small_config
+
+from gan_jax import loop
+
+WORKDIR = 'runs/dcgan_fashion_mnist'
+NUMBER = re.compile(r'-?\d+\.?\d*')
+
+
+class Block(NamedTuple):
+    """A fenced block of the tour."""
+
+    language: str  # 'python' runs, 'py' is a quotation, 'text' is the output of the block before it
+    before: str  # the last line of text above it
+    code: str
+
+
+def blocks() -> list[Block]:
+    text = (ROOT / 'docs/tour.md').read_text()
+    fences = re.finditer(r'^```(\w+)\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
+    return [
+        Block(fence[1], (text[: fence.start()].strip().splitlines() or [''])[-1], fence[2])
+        for fence in fences
+    ]
+
+
+def quotations() -> list[Block]:
+    return [block for block in blocks() if block.language == 'py']
+
+
+def runnable() -> list[tuple[str, str]]:
+    """(code, output as the tour has it), in order."""
+    pairs = zip(blocks(), [*blocks()[1:], Block('', '', '')], strict=True)
+    return [
+        (block.code, after.code if after.language == 'text' else '')
+        for block, after in pairs
+        if block.language == 'python'
+    ]
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+    """A run like the tour's, with tiny networks and few steps."""
+    folder = tmp_path_factory.mktemp('tour')
+    loop.train(small_config('dcgan', data__resolution=8, num_steps=2), folder)
+    return folder
+
+
+def test_there_is_something_to_check():
+    assert len(quotations()) >= 10
+    assert len(runnable()) >= 8
+    assert {block.language for block in blocks()} == {'python', 'py', 'text', 'sh'}
+
+
+@pytest.mark.parametrize('block', quotations(), ids=lambda block: block.before)
+def test_quoted_lines_are_in_the_named_file(block):
+    file, name = re.fullmatch(r'`(\S+\.py)`, `(\w+)`:', block.before).groups()
+    source = (ROOT / file).read_text()
+    defined = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Assign):
+            defined |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    assert name in defined
+    for passage in re.split(r'^ *\.\.\.\n', block.code, flags=re.MULTILINE):
+        assert f'\n{passage}' in source
+
+
+def test_every_block_runs_and_prints_what_the_tour_says(workdir, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    namespace = {}
+    for code, expected in runnable():
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code.replace(WORKDIR, str(workdir)), 'docs/tour.md', 'exec'), namespace)
+        printed = printed.getvalue()
+        if 'workdir' in namespace:
+            # Another run, and so other numbers, but lines that begin alike.
+            assert printed.split()[0] == expected.split()[0]
+            continue
+        words = lambda text: NUMBER.sub('', text).split()
+        assert words(printed) == words(expected)
+        numbers = lambda text: [float(number) for number in NUMBER.findall(text)]
+        np.testing.assert_allclose(numbers(printed), numbers(expected), rtol=1e-3, atol=2e-3, err_msg=code)
