@@ -1,6 +1,6 @@
 """DCGAN on the embedded Fashion-MNIST subset: the default run, garments in a few minutes on two CPU cores.
 
-    python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/dcgan_fashion_mnist
+python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/dcgan_fashion_mnist
 """
 
 from ml_collections import ConfigDict

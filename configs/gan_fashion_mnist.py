@@ -1,6 +1,6 @@
 """The original GAN on the embedded Fashion-MNIST subset, as the authors ran it on MNIST.
 
-    python train.py --config=configs/gan_fashion_mnist.py --workdir=runs/gan_fashion_mnist
+python train.py --config=configs/gan_fashion_mnist.py --workdir=runs/gan_fashion_mnist
 """
 
 from ml_collections import ConfigDict

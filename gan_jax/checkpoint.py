@@ -83,7 +83,9 @@ def _without_typed_key(state):
     """The state with its key as plain numbers, which any reader of the checkpoint understands."""
     is_key = lambda x: hasattr(x, 'dtype') and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
     if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(state)):
-        return jax.eval_shape(lambda state: jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state), state)
+        return jax.eval_shape(
+            lambda state: jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state), state
+        )
     return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state)
 
 

@@ -88,6 +88,8 @@ def to_json_like(config: dict, prefix: str = '') -> str:
     lines = []
     for name, value in config.items():
         lines.append(
-            to_json_like(value, f'{prefix}{name}.') if isinstance(value, dict) else f'{prefix}{name} = {value!r}'
+            to_json_like(value, f'{prefix}{name}.')
+            if isinstance(value, dict)
+            else f'{prefix}{name} = {value!r}'
         )
     return '\n'.join(lines)

@@ -138,4 +138,10 @@ def least_step_flops(generator: list[int], discriminator: list[int], penalty: st
     gradient to the images and both products of its derivative; a gradient penalty has all its passes to itself.
     """
     g, d = sum(generator), sum(discriminator)
-    return 3 * g - generator[0] + 8 * d - 2 * discriminator[0] + {'none': 0, 'r1': 3, 'gradient_penalty': 6}[penalty] * d
+    return (
+        3 * g
+        - generator[0]
+        + 8 * d
+        - 2 * discriminator[0]
+        + {'none': 0, 'r1': 3, 'gradient_penalty': 6}[penalty] * d
+    )

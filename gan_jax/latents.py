@@ -44,7 +44,9 @@ def spherical_interpolation(start: jax.Array, end: jax.Array, fractions: jax.Arr
     angle = jnp.arccos(jnp.clip(cosine, -1, 1))
     fractions = fractions[:, None]
     straight = (1 - fractions) * start[None] + fractions * end[None]
-    arc = (jnp.sin((1 - fractions) * angle) * start[None] + jnp.sin(fractions * angle) * end[None]) / jnp.sin(angle)
+    arc = (jnp.sin((1 - fractions) * angle) * start[None] + jnp.sin(fractions * angle) * end[None]) / jnp.sin(
+        angle
+    )
     return jnp.where(jnp.sin(angle) < 1e-4, straight, arc)
 
 

@@ -60,8 +60,6 @@ def train(config, workdir, devices=None) -> TrainState:
         first_images = images.images(order(len(images), config.seed, 0, min(len(images), NUM_FIRST_IMAGES)))
         first_batch = {'image': normalize(jnp.asarray(first_images))}
 
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_atomically(workdir / 'config.json', to_json(config).encode())
         checkpoints = checkpoint.open_checkpoints(workdir, config.keep_checkpoints)
         stack.callback(checkpoints.close)
         create = partial(create_train_state, gan=gans[stages[0]])
@@ -76,6 +74,7 @@ def train(config, workdir, devices=None) -> TrainState:
         if first_step >= end.last_step:
             print(checkpoint.summary(state))
             return state
+        write_atomically(workdir / 'config.json', to_json(config).encode())
         if first_step:
             say(f'going on from the checkpoint at step {first_step}')
 
@@ -83,19 +82,21 @@ def train(config, workdir, devices=None) -> TrainState:
         report = stack.enter_context(progress(end.last_step, end.last_image / 1000, first_step))
         sample_rng = jax.random.fold_in(rng, SAMPLES)
         inputs = gans[stages[0]].sample_inputs(sample_rng, NUM_SAMPLES, first_batch)
-        run_steps = {stage: parallel.parallelize(step_function(config, gans[stage]), devices) for stage in stages}
+        run_steps = {
+            stage: parallel.parallelize(step_function(config, gans[stage]), devices) for stage in stages
+        }
         samplers = {stage: jax.jit(gans[stage].sample) for stage in stages}
 
         intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
-        schedule = list(dispatches(stages, [config.steps_per_dispatch, *intervals], first_step))
-        requests = ((each.first_image, each.num_steps, each.stage.batch_size) for each in schedule)
+        schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals], first_step)
+        requests = ((each.first_image, each.num_steps, each.stage.batch_size) for each in schedule())
         items = feed(images, requests, seed=config.seed, num_devices=len(devices), resident=is_resident)
         stack.enter_context(contextlib.closing(items))
         stack.enter_context(jax.transfer_guard('disallow'))
 
         unchecked = None  # the dispatch before this one, looked at while the devices work on this one
         stopwatch = Stopwatch()
-        for dispatch in schedule:
+        for dispatch in schedule():
             with stopwatch.waiting():
                 item = parallel.shard(next(items), devices)
             state, metrics = run_steps[dispatch.stage](state, resident, item)
@@ -109,7 +110,9 @@ def train(config, workdir, devices=None) -> TrainState:
             stopwatch.count(dispatch.num_steps * dispatch.stage.batch_size)
 
             if log:
-                values = {name: value[-1] for name, value in parallel.fetch(metrics).items()} | stopwatch.read()
+                values = {
+                    name: value[-1] for name, value in parallel.fetch(metrics).items()
+                } | stopwatch.read()
                 writer.write(step, kimg, values)
                 report(step, kimg, values)
                 stopwatch.restart()

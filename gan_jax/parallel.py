@@ -29,7 +29,9 @@ def create_replicated(create, *arguments, devices):
 
 def replicate_state(state, devices):
     """Like `replicate`, in buffers of their own: the step donates them, and NumPy's memory may be borrowed."""
-    return create_replicated(lambda state: jax.tree.map(jnp.copy, state), replicate(state, devices), devices=devices)
+    return create_replicated(
+        lambda state: jax.tree.map(jnp.copy, state), replicate(state, devices), devices=devices
+    )
 
 
 def on_one_device(tree):

@@ -39,11 +39,15 @@ def main(arguments: list[str]) -> None:
     columns = sample_in_chunks(gan, player, inputs)
     if out.suffix == '.npz':
         file = io.BytesIO()
-        np.savez(file, inputs=np.asarray(inputs), **{name: to_uint8(images) for name, images in columns.items()})
+        np.savez(
+            file, inputs=np.asarray(inputs), **{name: to_uint8(images) for name, images in columns.items()}
+        )
         write_atomically(out, file.getvalue())
     else:
         grid = image_grid(columns, num_columns=options.interpolate or None)
-        save_png(out, grid, {'step': str(step), 'seed': str(options.seed), 'averaged': str(not options.no_ema)})
+        save_png(
+            out, grid, {'step': str(step), 'seed': str(options.seed), 'averaged': str(not options.no_ema)}
+        )
     print(out)
 
 

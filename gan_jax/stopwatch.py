@@ -33,7 +33,11 @@ class Stopwatch:
     def read(self) -> dict[str, float]:
         """`images_per_second` and `data_wait_fraction` since the restart; {} if no dispatch came since."""
         seconds = self.clock() - self.started
-        return {
-            'images_per_second': self.images / seconds,
-            'data_wait_fraction': self.waited / seconds,
-        } if self.images else {}
+        return (
+            {
+                'images_per_second': self.images / seconds,
+                'data_wait_fraction': self.waited / seconds,
+            }
+            if self.images
+            else {}
+        )

@@ -40,7 +40,9 @@ def create_train_state(rng: jax.Array, batch: Batch, gan: GAN) -> TrainState:
         batch: real examples that give the shapes, and whatever an initialisation takes from the data.
         gan: the system.
     """
-    params, model_state, memory = gan.init(jax.random.fold_in(rng, 2**32 - 1), batch)  # no step comes to that number
+    params, model_state, memory = gan.init(
+        jax.random.fold_in(rng, 2**32 - 1), batch
+    )  # no step comes to that number
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         images_seen=jnp.zeros((), jnp.int32),

@@ -16,7 +16,12 @@ from gan_jax.train_step import train_step
 ROOT = Path(__file__).parent.parent
 SMALL = {
     'dcgan': {'gan.width': 4, 'gan.latent_dim': 8, 'data.resolution': 16, 'data.fit': 'crop'},
-    'gan': {'gan.generator_units': 16, 'gan.discriminator_units': 8, 'gan.latent_dim': 8, 'data.resolution': 8},
+    'gan': {
+        'gan.generator_units': 16,
+        'gan.discriminator_units': 8,
+        'gan.latent_dim': 8,
+        'data.resolution': 8,
+    },
 }
 SHORT = {
     'data.split': 'train[:200]',
@@ -56,7 +61,13 @@ def make_gan(config, axis_name=None, **replacements):
 
 def random_batches(config, num_steps, seed=0):
     """Noise instead of images: [num_steps, B, H, W, C] in [-1, 1]."""
-    shape = (num_steps, config.batch_size, config.data.resolution, config.data.resolution, config.data.channels)
+    shape = (
+        num_steps,
+        config.batch_size,
+        config.data.resolution,
+        config.data.resolution,
+        config.data.channels,
+    )
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
 

@@ -33,7 +33,9 @@ def test_spectral_norm_keeps_its_vectors_when_nothing_may_change():
 
 
 def test_maxout_takes_the_largest_piece():
-    np.testing.assert_array_equal(layers.maxout(jnp.array([[1.0, 5.0, 2.0, -3.0, -1.0, -2.0]]), 3), [[5.0, -1.0]])
+    np.testing.assert_array_equal(
+        layers.maxout(jnp.array([[1.0, 5.0, 2.0, -3.0, -1.0, -2.0]]), 3), [[5.0, -1.0]]
+    )
 
 
 def test_dropout_keeps_its_share_and_the_expectation():
@@ -62,6 +64,13 @@ def test_latents_have_their_distributions():
         z = np.asarray(latents.LATENTS[name](keys, 20)).reshape(-1)
         assert stats.kstest(z, distribution.cdf).pvalue > 0.01, name
         np.testing.assert_allclose([z.mean(), z.var()], [0, 1], atol=0.03)
+
+
+def test_jax_too_makes_its_normal_numbers_by_inverse_transform():
+    keys = latents.example_keys(jax.random.key(0), jnp.arange(100))
+    np.testing.assert_allclose(
+        latents.inverse_transform(keys, 20), latents.normal(keys, 20), rtol=1e-3, atol=1e-5
+    )
 
 
 def test_interpolation_walks_the_great_circle():

@@ -42,7 +42,9 @@ def test_losses_stay_finite_however_sure_the_discriminator_is(name):
 
 
 def test_the_non_saturating_loss_keeps_its_gradient_where_minimax_has_lost_it():
-    slope = lambda name, logit: jax.grad(lambda fake: LOSSES[name].generator(REAL[:1], fake))(jnp.array([logit]))[0]
+    slope = lambda name, logit: jax.grad(lambda fake: LOSSES[name].generator(REAL[:1], fake))(
+        jnp.array([logit])
+    )[0]
     np.testing.assert_allclose(slope('minimax', -6.0), -1 / (1 + np.exp(6)), rtol=1e-5)
     np.testing.assert_allclose(slope('non_saturating', -6.0), 1 / (1 + np.exp(-6)) * -1, rtol=1e-5)
 
@@ -62,8 +64,12 @@ def test_penalties_against_closed_forms():
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(2, 3, 2, 2, 1)).astype(np.float32)
     mix = np.array([0.0, 0.25, 1.0], np.float32)
-    np.testing.assert_allclose(regularizers.gradient_penalty(linear, real, fake, mix), (5 - 1) ** 2, rtol=1e-5)
-    np.testing.assert_allclose(regularizers.gradient_penalty(linear, real, fake, mix, 750.0), 745.0**2, rtol=1e-5)
+    np.testing.assert_allclose(
+        regularizers.gradient_penalty(linear, real, fake, mix), (5 - 1) ** 2, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        regularizers.gradient_penalty(linear, real, fake, mix, 750.0), 745.0**2, rtol=1e-5
+    )
     between = real + mix.reshape(-1, 1, 1, 1) * (fake - real)
     norms = np.sqrt((between**2).sum((1, 2, 3)))
     np.testing.assert_allclose(
@@ -84,7 +90,9 @@ def test_the_penalties_own_gradient_against_its_closed_form():
     # E(c ‖x‖ - 1)² has slope 2 E (c ‖x‖ - 1) ‖x‖
     norms = np.sqrt((real**2).sum((1, 2, 3)))
     np.testing.assert_allclose(
-        jax.grad(lambda c: regularizers.gradient_penalty(scaled(c), real, real, np.zeros(3, np.float32)))(2.0),
+        jax.grad(lambda c: regularizers.gradient_penalty(scaled(c), real, real, np.zeros(3, np.float32)))(
+            2.0
+        ),
         (2 * (2 * norms - 1) * norms).mean(),
         rtol=1e-5,
     )

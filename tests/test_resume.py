@@ -37,7 +37,12 @@ def wait_for(path, process):
 
 
 # `dcgan` twice: with its plain steps, and with every other piece of state there is.
-EVERYTHING = {'gan__spectral_norm': 'true', 'gan__regularizer': 'r1', 'data__flip': 'true', 'data__placement': 'host'}
+EVERYTHING = {
+    'gan__spectral_norm': 'true',
+    'gan__regularizer': 'r1',
+    'data__flip': 'true',
+    'data__placement': 'host',
+}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,9 @@ EVERYTHING = {'gan__spectral_norm': 'true', 'gan__regularizer': 'r1', 'data__fli
     ],
 )
 def test_resumed_is_unbroken(system, how, overrides, tmp_path):
-    long = dict(num_steps=600, checkpoint_every_steps=40, log_every_steps=20, sample_every_steps=300, **overrides)
+    long = dict(
+        num_steps=600, checkpoint_every_steps=40, log_every_steps=20, sample_every_steps=300, **overrides
+    )
     unbroken = last_line([*flags(system, **long), f'--workdir={tmp_path}/unbroken'])
     assert unbroken.startswith('step 600 · 9.6 kimg · state sha256 ')
 
@@ -70,7 +77,9 @@ def test_resumed_is_unbroken(system, how, overrides, tmp_path):
         assert message.endswith(shlex.join(arguments))
     assert last_line(arguments) == unbroken
 
-    steps = [int(line.split(',')[0].split(':')[1]) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    steps = [
+        int(line.split(',')[0].split(':')[1]) for line in (workdir / 'metrics.jsonl').read_text().splitlines()
+    ]
     assert steps == list(range(20, 601, 20))
     # Finished: the same command says so again, and the list of checkpoints tells the same hash.
     assert last_line(arguments) == unbroken

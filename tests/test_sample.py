@@ -17,7 +17,11 @@ def workdir(tmp_path_factory):
 
 def draw(workdir, tmp_path, *arguments, name='a.npz'):
     sample.main([f'--workdir={workdir}', f'--out={tmp_path / name}', *arguments])
-    return np.load(tmp_path / name) if name.endswith('npz') else Image.open(tmp_path / name)
+    if name.endswith('npz'):
+        return np.load(tmp_path / name)
+    with Image.open(tmp_path / name) as picture:
+        picture.load()
+    return picture
 
 
 def test_as_many_as_asked_and_the_same_for_the_same_seed(workdir, tmp_path):

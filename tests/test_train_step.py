@@ -18,10 +18,18 @@ RATE = 0.1
 
 def toy(critic_steps):
     """Two scaling generators and a linear D, small enough to update by hand."""
-    generate = lambda params, state, batch, rng: ({'a': params['a'] * batch['z'], 'b': params['b'] * batch['z']}, ())
+    generate = lambda params, state, batch, rng: (
+        {'a': params['a'] * batch['z'], 'b': params['b'] * batch['z']},
+        (),
+    )
     fakes = lambda outputs: jnp.mean(outputs['a'] + outputs['b'])
-    discriminator = lambda w, outputs, state, batch, rng: (w * (fakes(outputs) - jnp.mean(batch['x'])), Aux((), {}))
-    weight = lambda params: 0.5 * (params['a'] ** 2 + params['b'] ** 2)  # reaches G directly, not through outputs
+    discriminator = lambda w, outputs, state, batch, rng: (
+        w * (fakes(outputs) - jnp.mean(batch['x'])),
+        Aux((), {}),
+    )
+    weight = lambda params: (
+        0.5 * (params['a'] ** 2 + params['b'] ** 2)
+    )  # reaches G directly, not through outputs
     generator = lambda params, outputs, state, batch, rng: (
         weight(params) - state.params['discriminator'] * fakes(outputs),
         Aux((), {}),
@@ -62,9 +70,7 @@ def test_a_toy_with_two_generators_updates_as_by_hand(critic_steps):
     keep = 0.5**critic_steps  # 4 images for each minibatch, half-life 4
     np.testing.assert_allclose(state.ema_params['a'], keep * a + (1 - keep) * new_a, rtol=1e-5)
     assert state.images_seen == 4 * critic_steps
-    np.testing.assert_allclose(
-        metrics['generator_gradient_norm'], np.hypot(a - slope, b - slope), rtol=1e-5
-    )
+    np.testing.assert_allclose(metrics['generator_gradient_norm'], np.hypot(a - slope, b - slope), rtol=1e-5)
 
 
 @pytest.mark.parametrize('system', ['gan', 'dcgan'])
@@ -87,7 +93,9 @@ def test_both_players_follow_their_own_gradient(system, loss):
         state.params['discriminator'], state, 1
     )
     updated = jax.tree.map(lambda p, g: p - RATE * g, state.params['discriminator'], gradient)
-    for a, b in zip(jax.tree.leaves(updated), jax.tree.leaves(new_state.params['discriminator']), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(updated), jax.tree.leaves(new_state.params['discriminator']), strict=True
+    ):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
     then = state.replace(
         params={**state.params, 'discriminator': new_state.params['discriminator']},

@@ -43,7 +43,10 @@ class Generator(nn.Module):
     def __call__(self, z, train):
         def norm_relu(x):
             norm = BatchNorm(
-                use_running_average=not train, scale_init=scale_init, axis_name=self.axis_name, dtype=self.dtype
+                use_running_average=not train,
+                scale_init=scale_init,
+                axis_name=self.axis_name,
+                dtype=self.dtype,
             )
             return nn.relu(norm(x))
 
@@ -59,7 +62,14 @@ class Generator(nn.Module):
             )(x)
             x = norm_relu(x)
         x = ConvTranspose(
-            self.channels, (4, 4), 2, 1, use_bias=False, kernel_init=conv_init, dtype=self.dtype, name='to_image'
+            self.channels,
+            (4, 4),
+            2,
+            1,
+            use_bias=False,
+            kernel_init=conv_init,
+            dtype=self.dtype,
+            name='to_image',
         )(x)
         return jnp.tanh(x.astype(jnp.float32))
 
@@ -119,7 +129,9 @@ def check(config) -> None:
     """Raises UserError where fields that are each right do not fit together."""
     base, depth = base_and_depth(config.data.resolution)
     if depth == 0 or base > 7:
-        allowed = sorted(base * 2**depth for base in (4, 5, 6, 7) for depth in range(1, 7) if base * 2**depth <= 512)
+        allowed = sorted(
+            base * 2**depth for base in (4, 5, 6, 7) for depth in range(1, 7) if base * 2**depth <= 512
+        )
         raise UserError(
             f'--config.data.resolution: DCGAN cannot make {config.data.resolution} pixels; '
             f'4, 5, 6 or 7 doubled: {", ".join(map(str, allowed))}'
