@@ -1,4 +1,4 @@
-"""Trains a GAN: python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/a --config.num_steps=500"""
+"""Trains a GAN: python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/a --config.seed=1"""
 
 import sys
 from pathlib import Path

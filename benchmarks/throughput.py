@@ -1,7 +1,7 @@
-"""Steps per second of any config: python benchmarks/throughput.py --config=configs/dcgan_fashion_mnist.py
+"""Steps per second of a config: python benchmarks/throughput.py --config=configs/dcgan_fashion_mnist.py
 
-Synthetic data, so that the step alone is measured, on all local devices. A first dispatch compiles and a second
-warms up; then come `--repeats` timed ones.
+Synthetic data, so that the step alone is measured, on all local devices. A first dispatch compiles and a
+second warms up; then come `--repeats` timed ones.
 """
 
 import json
@@ -35,8 +35,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument('--config', default='configs/dcgan_fashion_mnist.py', help='a file with get_config()')
     parser.add_argument('--repeats', type=cli.whole_number(1), default=10, help='timed dispatches')
     parser.add_argument('--json', help='file for the result')
-    options, rest = parser.parse_known_args(arguments)
-    result = measure(load_config(options.config, cli.config_overrides(rest)), options.repeats)
+    overrides, others = cli.config_overrides(arguments)
+    options = parser.parse_args(others)
+    result = measure(load_config(options.config, overrides), options.repeats)
     width = max(map(len, result))
     for name, value in result.items():
         print(f'{name:<{width}}  {json.dumps(value)}')

@@ -13,7 +13,7 @@ def get_config():
             'system': 'dcgan',  # the file in gan_jax/gans
             'seed': 0,  # all randomness of the run
             'batch_size': 64,  # examples, over all devices
-            'num_steps': 2000,  # generator updates
+            'num_steps': 3000,  # generator updates
             'steps_per_dispatch': 10,  # updates in one call of the device
             'dtype': 'float32',  # compute; parameters are float32 throughout
             'data': {

@@ -8,7 +8,7 @@ Batch = dict[str, Any]  # what one device sees of one global batch; 'position' i
 
 
 class GAN(NamedTuple):
-    """A generative adversarial network as a tuple of pure functions, as `optax.GradientTransformation` is one.
+    """A generative adversarial network as a tuple of pure functions, like `optax.GradientTransformation`.
 
     A player is 'generator' or 'discriminator'; one player may hold several networks.
     """
@@ -36,7 +36,7 @@ class Aux(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A stretch of training that is one compiled step. Most systems have one, Progressive Growing has many."""
+    """A stretch of training that is one compiled step. Most systems have one, Progressive Growing many."""
 
     first_step: int
     first_image: int  # reals seen before it

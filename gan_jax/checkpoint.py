@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -18,7 +19,7 @@ from gan_jax.train_state import TrainState
 def open_checkpoints(workdir: Path, keep: int | None = None) -> ocp.CheckpointManager:
     """The checkpoints of a workdir; the newest `keep` stay, all of them where it is None.
 
-    Saving goes on in the background: call `wait_until_finished()` before relying on one, `close()` at the end.
+    Saving goes on in the background: `wait_until_finished()` before relying on one, `close()` at the end.
     """
     options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=keep is not None)
     return ocp.CheckpointManager((workdir / 'checkpoints').absolute(), options=options)
@@ -38,7 +39,7 @@ def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
 
 
 def restore(checkpoints: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
-    """The state of `step` as NumPy arrays, in the structure and with the shapes of `like` (abstract will do)."""
+    """The state of `step` as NumPy arrays, with the structure and shapes of `like` (abstract will do)."""
     state = _read(checkpoints, step, _as_numpy(_without_typed_key(like)))
     return state.replace(rng=jax.random.wrap_key_data(state.rng))
 
@@ -81,7 +82,7 @@ def summary(state) -> str:
 
 def _without_typed_key(state):
     """The state with its key as plain numbers, which any reader of the checkpoint understands."""
-    is_key = lambda x: hasattr(x, 'dtype') and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+    is_key = lambda x: hasattr(x, 'dtype') and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
     if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(state)):
         return jax.eval_shape(
             lambda state: jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state), state

@@ -101,7 +101,7 @@ def check_workdir(workdir: Path, config: ConfigDict) -> None:
         ]
         if changes:
             raise UserError(f'--workdir: {str(workdir)!r} was made by another config: {", ".join(changes)}')
-    elif (workdir / 'checkpoints').exists():
+    elif any(workdir.glob('checkpoints/*')):  # the folder alone is what a kill at the start leaves
         raise UserError(f'--workdir: {str(workdir)!r} has checkpoints but no config.json; takes another')
     check_writable('--workdir', folder)
 

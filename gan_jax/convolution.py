@@ -18,13 +18,14 @@ number of times (in reverse mode).
 import contextlib
 import contextvars
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 _NHWC = ('NHWC', 'HWIO', 'NHWC')
+_custom_vjp: Any = functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 _plain = contextvars.ContextVar('plain_convolutions', default=False)
 
 
@@ -115,13 +116,13 @@ class _Geometry(NamedTuple):
     kernel_size: tuple[int, int]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+@_custom_vjp
 def _conv(geometry, x, kernel):
     """(x [N, H, W, C], kernel [k_h, k_w, C, D]) -> y [N, H', W', D]."""
     return _plain_conv(x, kernel, geometry.strides, geometry.padding)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+@_custom_vjp
 def _conv_transpose(geometry, y, kernel):
     """(y [N, H', W', D], kernel [k_h, k_w, C, D]) -> x [N, H, W, C]."""
     # A narrow output leaves the convolutions of the phases too little to do, and on the smallest maps most of
@@ -133,7 +134,7 @@ def _conv_transpose(geometry, y, kernel):
     return _by_phases(geometry, y, kernel)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+@_custom_vjp
 def _weight_gradient(geometry, x, y):
     """(x [N, H, W, C], y [N, H', W', D]) -> kernel [k_h, k_w, C, D]."""
     s, p, size, kernel_size = geometry
@@ -227,8 +228,9 @@ def _by_overlap_add(geometry, y, kernel):
     patches = jnp.dot(y.reshape(-1, d), kernel.reshape(-1, d).T)
     patches = patches.reshape(n, h, w, m_h, s, m_w, s, c)
     # Tap s·m + phase of the patch at q lands on pixel s·(q + m) + phase − p.
-    rows = sum(_pad(patches[:, :, :, m], 1, m, m_h - 1 - m) for m in range(m_h))  # [n, h', w, s, m_w, s, c]
-    x = sum(_pad(rows[:, :, :, :, m], 2, m, m_w - 1 - m) for m in range(m_w))  # [n, h', w', s, s, c]
+    # The rows are [n, h', w, s, m_w, s, c], and x is first [n, h', w', s, s, c].
+    rows: Any = sum(_pad(patches[:, :, :, m], 1, m, m_h - 1 - m) for m in range(m_h))
+    x: Any = sum(_pad(rows[:, :, :, :, m], 2, m, m_w - 1 - m) for m in range(m_w))
     x = x.transpose(0, 1, 3, 2, 4, 5).reshape(n, (h + m_h - 1) * s, (w + m_w - 1) * s, c)
     missing = [max(0, p + size[i] - x.shape[1 + i]) for i in range(2)]
     x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))

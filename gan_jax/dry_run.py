@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ def report(config) -> dict:
         gan = system.make(config, stage, axis_name=None)
         state, batch = abstract_arguments(config, gan, stage)
         step = partial(train_step, gan=gan, ema=1000 * config.ema_half_life_kimg, axis_name=None)
-        memory = jax.jit(step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
+        memory: Any = jax.jit(step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
         stages.append(
             {
                 'num_steps': stage.num_steps,
@@ -65,7 +66,8 @@ def step_flops(step, state, batch) -> float:
     with plain_convolutions():
         # A function of its own, as jit would find the other form's trace under the same one.
         compiled = jax.jit(lambda state, batch: step(state, batch)).lower(state, batch).compile()
-    return float(compiled.cost_analysis()['flops'])
+    costs: Any = compiled.cost_analysis()
+    return float(costs['flops'])
 
 
 def as_text(result: dict) -> str:
@@ -77,8 +79,8 @@ def as_text(result: dict) -> str:
         flops, least = stage['flops_per_step'], stage['least_flops_per_step']
         lines.append(
             f'{number:>5} {stage["num_steps"]:>7} {stage["batch_size"]:>6} {stage["resolution"]:>7} '
-            f'{"yes" if stage["fade"] else "no":>5} {flops / 1e9:>12.3f} {least / 1e9:>13.3f} {flops / least:>7.3f} '
-            f'{stage["memory_bytes"] / 2**20:>12.1f}'
+            f'{"yes" if stage["fade"] else "no":>5} {flops / 1e9:>12.3f} {least / 1e9:>13.3f} '
+            f'{flops / least:>7.3f} {stage["memory_bytes"] / 2**20:>12.1f}'
         )
     return '\n'.join(lines)
 

@@ -85,7 +85,7 @@ def latent_gan(
         model_state = state.model_state['discriminator']
         keys = jax.vmap(partial(jax.random.split, num=2), out_axes=1)(example_keys(rng, batch['position']))
         fake_logits, _ = discriminator_forward(discriminator_params, model_state, outputs['fake'], keys[0])
-        # Relativistic losses compare with the reals; where a loss does not, the compiler leaves this pass out.
+        # Relativistic losses compare with the reals; where a loss does not, the compiler drops this pass.
         real_logits, _ = discriminator_forward(discriminator_params, model_state, batch['image'], keys[1])
         return loss.generator(real_logits, fake_logits), Aux((), {})
 
@@ -135,7 +135,7 @@ def least_step_flops(generator: list[int], discriminator: list[int], penalty: st
     G: forward, gradient to its weights and to its input (nobody needs that to z). D: two forward passes in
     its own step, with gradients to weights and input (not to the images), then one forward in G's step, with
     the gradient to the input alone. R1 shares D's forward and first backward pass on reals and adds the
-    gradient to the images and both products of its derivative; a gradient penalty has all its passes to itself.
+    gradient to the images and both products of its derivative; a gradient penalty has its passes to itself.
     """
     g, d = sum(generator), sum(discriminator)
     return (

@@ -1,7 +1,7 @@
 """Where z comes from: random numbers for each example, whichever device draws them.
 
-An example's numbers depend on the key and on its position in the global batch alone, so that eight devices draw
-what one would, each only its own share.
+An example's numbers depend on the key and on its position in the global batch alone, so that eight devices
+draw what one would, each only its own share.
 """
 
 import jax
@@ -37,7 +37,7 @@ def inverse_transform(keys: jax.Array, dim: int) -> jax.Array:
 def spherical_interpolation(start: jax.Array, end: jax.Array, fractions: jax.Array) -> jax.Array:
     """Points on the great arc from `start` [D] to `end` [D] at `fractions` [F] of its angle: [F, D].
 
-    In many dimensions a normal z lies close to a sphere of radius √D; a straight line between two of them cuts
+    In many dimensions a normal z lies close to a sphere of radius √D; a straight line between two cuts
     through its inside, where G has never been trained (White 2016).
     """
     cosine = jnp.dot(start, end) / (jnp.linalg.norm(start) * jnp.linalg.norm(end))

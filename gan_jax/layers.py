@@ -25,7 +25,7 @@ def symmetric_uniform(bound: float) -> Callable:
 
 
 class Conv(nn.Module):
-    """Convolution [N, H, W, C] -> [N, H', W', features], its form chosen for the backend by `convolution.py`."""
+    """Convolution [N, H, W, C] -> [N, H', W', features], in the form that `convolution.py` chooses."""
 
     features: int
     kernel_size: tuple[int, int]
@@ -70,7 +70,7 @@ def _plus_bias(module, y):
 
 
 def spectrally_normalized(module: nn.Module, kernel: jax.Array) -> jax.Array:
-    """The kernel over its largest singular value, as a matrix [everything else, outputs] (Miyato et al. 2018).
+    """The kernel over its largest singular value, as a matrix [all else, outputs] (Miyato et al. 2018).
 
     One step of power iteration per pass that may change the module's 'spectral_norm' variables; called from
     within the module's compact `__call__`.
@@ -98,7 +98,7 @@ def maxout(x: jax.Array, pieces: int) -> jax.Array:
 
 
 def dropout(x: jax.Array, keep: float, keys: jax.Array) -> jax.Array:
-    """Keeps each entry of x [N, D] with probability `keep`, scaled by 1 / keep, by each example's own key [N].
+    """Keeps each entry of x [N, D] with probability `keep`, scaled by 1 / keep, by each example's key [N].
 
     `nn.Dropout` under pmap with a replicated key would drop the same entries on every device.
     """

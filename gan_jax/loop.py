@@ -82,6 +82,7 @@ def train(config, workdir, devices=None) -> TrainState:
         report = stack.enter_context(progress(end.last_step, end.last_image / 1000, first_step))
         sample_rng = jax.random.fold_in(rng, SAMPLES)
         inputs = gans[stages[0]].sample_inputs(sample_rng, NUM_SAMPLES, first_batch)
+        inputs = jax.device_put(inputs, devices[0])
         run_steps = {
             stage: parallel.parallelize(step_function(config, gans[stage]), devices) for stage in stages
         }
@@ -146,7 +147,8 @@ def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
             )
         if stage.batch_size > num_examples:
             raise UserError(
-                f'--config.batch_size: {stage.batch_size} is more than the data set holds; takes at most {num_examples}'
+                f'--config.batch_size: {stage.batch_size} is more than the data set holds; '
+                f'takes at most {num_examples}'
             )
 
 
@@ -169,21 +171,21 @@ def step_function(config, gan: GAN):
 
 
 def check_finite(dispatch: Dispatch, metrics, checkpoints) -> None:
-    """Waits for a dispatch and raises TrainingFailed at its first step with a loss or gradient that is not finite."""
+    """Waits for a dispatch; raises TrainingFailed at its first step with a loss or gradient not finite."""
     values = {name: value.tolist() for name, value in parallel.fetch(metrics).items()}
     for step in range(dispatch.num_steps):
         for name, value in values.items():
             if not math.isfinite(value[step]):
                 player, _, what = name.partition('_')
                 raise TrainingFailed(
-                    f"step {dispatch.first_step + step + 1}: the {player}'s {what.replace('_', ' ')} is {value[step]}; "
-                    f'the last good checkpoint is at step {checkpoints.latest_step()}'
+                    f"step {dispatch.first_step + step + 1}: the {player}'s {what.replace('_', ' ')} "
+                    f'is {value[step]}; the last good checkpoint is at step {checkpoints.latest_step()}'
                 )
 
 
 @contextlib.contextmanager
 def stop_signals():
-    """A list that holds the name of SIGTERM or SIGINT once one has come; the second ends the process at once."""
+    """A list that holds the name of SIGTERM or SIGINT once one has come; a second ends the process."""
     received = []
 
     def receive(number, frame):

@@ -28,7 +28,7 @@ def create_replicated(create, *arguments, devices):
 
 
 def replicate_state(state, devices):
-    """Like `replicate`, in buffers of their own: the step donates them, and NumPy's memory may be borrowed."""
+    """Like `replicate`, in buffers of their own: the step donates them; NumPy's memory may be borrowed."""
     return create_replicated(
         lambda state: jax.tree.map(jnp.copy, state), replicate(state, devices), devices=devices
     )
@@ -77,7 +77,7 @@ def replicas_that_differ(tree) -> list[str]:
     """
     different = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        data = jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        data = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
         copies = [np.asarray(shard.data).tobytes() for shard in data.addressable_shards]
         if any(copy != copies[0] for copy in copies):
             different.append(jax.tree_util.keystr(path, simple=True, separator='/'))

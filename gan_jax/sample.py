@@ -1,9 +1,10 @@
-"""Pictures from a trained generator: python -m gan_jax.sample --workdir=runs/a --out=grid.png --num=64 --seed=0"""
+"""Pictures from a generator: python -m gan_jax.sample --workdir=runs/a --out=grid.png --num=64 --seed=0"""
 
 import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,9 +40,9 @@ def main(arguments: list[str]) -> None:
     columns = sample_in_chunks(gan, player, inputs)
     if out.suffix == '.npz':
         file = io.BytesIO()
-        np.savez(
-            file, inputs=np.asarray(inputs), **{name: to_uint8(images) for name, images in columns.items()}
-        )
+        pictures = {name: to_uint8(images) for name, images in columns.items()}
+        arrays: dict[str, Any] = {'inputs': np.asarray(inputs), **pictures}
+        np.savez(file, **arrays)
         write_atomically(out, file.getvalue())
     else:
         grid = image_grid(columns, num_columns=options.interpolate or None)
@@ -82,7 +83,7 @@ def parse(arguments: list[str]):
 def open_system(workdir: Path):
     """The module and the config of the run in a workdir."""
     config = read_config(workdir)
-    return load_system(config.system), config
+    return load_system(str(config.system)), config
 
 
 def read_state(workdir: Path, step: int | None, system, config):

@@ -1,4 +1,4 @@
-"""Where a run is cut into dispatches: a function of the absolute step alone, so that no resume can move a cut."""
+"""Where a run is cut into dispatches: a function of the absolute step alone, so no resume moves a cut."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

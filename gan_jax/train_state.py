@@ -1,15 +1,16 @@
 """Everything that a run is at one moment, as one pytree without a device axis."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-import flax
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from gan_jax.base import GAN, Batch, Params
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class TrainState:
     """What `train_step` maps to its successor, and what a checkpoint holds.
 
@@ -27,6 +28,7 @@ class TrainState:
     ema_params: Params  # the generator's, averaged over images seen
     ema_model_state: Any  # averaged weights need averaged batch statistics
     memory: Any  # () or what a system remembers between steps, CycleGAN's image pools
+    replace: ClassVar[Callable[..., 'TrainState']]  # no field: flax adds it and its stubs do not say so
 
 
 def create_train_state(rng: jax.Array, batch: Batch, gan: GAN) -> TrainState:

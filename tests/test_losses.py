@@ -9,7 +9,7 @@ from gan_jax import regularizers
 from gan_jax.losses import LOSSES
 
 REAL, FAKE = jnp.array([2.0, 0.0]), jnp.array([-1.0, 1.0])
-# softplus(t) = log(1 + e^t): softplus(-2) = 0.126928, softplus(0) = 0.693147, softplus(±1) = 1.313262, 0.313262
+# softplus(t) = log(1 + e^t) is 0.126928 at -2, 0.693147 at 0, 1.313262 and 0.313262 at ±1
 EXPECTED = {
     'minimax': ((0.126928 + 0.693147) / 2 + (0.313262 + 1.313262) / 2, -(0.313262 + 1.313262) / 2),
     'non_saturating': ((0.126928 + 0.693147) / 2 + (0.313262 + 1.313262) / 2, (1.313262 + 0.313262) / 2),

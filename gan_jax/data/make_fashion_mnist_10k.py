@@ -120,7 +120,8 @@ def sort_fields(shard):
     reader.close()
     writer = ArrayRecordWriter(str(shard), 'group_size:1')  # as TFDS writes them
     for record in records:
-        writer.write(tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True))
+        example = tf_example_pb2.Example.FromString(record)  # pyright: ignore[reportAttributeAccessIssue]
+        writer.write(example.SerializeToString(deterministic=True))
     writer.close()
 
 
@@ -153,7 +154,7 @@ def make(source, out):
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('--source', required=True, help='folder with the four *-ubyte.gz files')
     parser.add_argument('--out', default=EMBEDDED, help='data_dir to write to (default: the package itself)')
     arguments = parser.parse_args()

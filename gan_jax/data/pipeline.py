@@ -22,7 +22,7 @@ def order(num_examples, seed, start, stop):
         start, stop: positions, 0 <= start <= stop: how many examples were seen before and after.
 
     Returns:
-        int64 [stop - start]; positions e N .. (e + 1) N - 1 are a permutation of the data set for every epoch e.
+        int64 [stop - start]; positions e N .. (e + 1) N - 1 permute the data set, for every epoch e.
     """
     epochs = range(start // num_examples, -(-stop // num_examples))
     stream = [np.zeros(0, np.int64), *(_permutation(num_examples, seed, epoch) for epoch in epochs)]
@@ -32,7 +32,7 @@ def order(num_examples, seed, start, stop):
 
 @functools.lru_cache(maxsize=4)
 def _permutation(num_examples, seed, epoch):
-    """Sorts the counter-based generator's raw numbers: NumPy promises those, and not its shuffles, for ever."""
+    """Sorts the counter-based generator's raw numbers: NumPy promises those, not its shuffles, for ever."""
     numbers = np.random.Philox(key=[seed, epoch]).random_raw(num_examples)
     return np.argsort(numbers, kind='stable')
 

@@ -120,7 +120,7 @@ def open_images(config):
     import tensorflow_datasets as tfds  # here, because it takes a while and is not needed for a dry run
 
     try:
-        builder = tfds.builder_from_directory(folder)
+        builder: Any = tfds.builder_from_directory(folder)
         splits = builder.info.splits
         formats = sorted(format.value for format in builder.info.available_file_formats())
     except Exception as error:
@@ -137,7 +137,8 @@ def open_images(config):
             f"--config.data.name: {config.name!r} in {folder} has no feature 'image' of 8-bit pictures; "
             f'it has {_list(builder.info.features)}'
         )
-    height, width, channels = feature.shape
+    shape: Any = feature.shape  # TFDS's type for it would do for any feature
+    height, width, channels = shape
     if channels not in (None, config.channels):
         raise UserError(f'--config.data.channels: got {config.channels}, but {config.name!r} has {channels}')
     _check_split(config, splits)
@@ -146,7 +147,8 @@ def open_images(config):
         records = builder.as_data_source(config.split, deserialize_method=raw, file_format='array_record')
     except Exception as error:
         raise _unreadable(config.name, folder, error) from error
-    features = tfds.features.FeaturesDict({'image': feature})  # alone: labels and the rest are not parsed
+    # The picture alone: labels and the rest are not parsed.
+    features: Any = tfds.features.FeaturesDict({'image': feature})
     skip = {'image': tfds.decode.SkipDecoding()}  # Pillow decodes, whether or not OpenCV is installed
 
     def encoded(record):
@@ -203,7 +205,7 @@ def _find(name, data_dir):
     raise UserError(
         f'--config.data.name: {name!r} is not prepared in {root}. A data set of the TFDS catalogue, once: '
         f'pip install tensorflow-cpu, then tfds build {name} --data_dir={root} --file_format=array_record '
-        '(TensorFlow is needed for that alone). Pictures of your own: python -m gan_jax.prepare'
+        '(TensorFlow is needed for that alone)'
     )
 
 

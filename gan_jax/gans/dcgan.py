@@ -107,7 +107,7 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(x, 0.2)
         x = Conv(
             1,
-            x.shape[1:3],
+            (x.shape[1], x.shape[2]),
             use_bias=False,
             spectral_norm=self.spectral_norm,
             kernel_init=conv_init,

@@ -1,4 +1,4 @@
-"""The original GAN (Goodfellow et al. 2014), with the networks and the optimizer of the authors' MNIST run."""
+"""The original GAN (Goodfellow et al. 2014), with networks and optimizer of the authors' MNIST run."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """images [N, H, W, C] in [-1, 1] -> logits [N], through two maxout layers with dropout on their inputs."""
+    """images [N, H, W, C] in [-1, 1] -> logits [N], through two maxout layers, dropout on their inputs."""
 
     units: int
     pieces: int
