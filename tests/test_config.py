@@ -112,14 +112,14 @@ def test_a_whole_number_in_a_file_will_do_for_a_real_one(tmp_path):
 
 
 def test_an_override_mends_what_the_file_has_wrong(tmp_path):
-    (tmp_path / 'config.py').write_text(DCGAN.read_text().replace('2000,', '0,'))
+    (tmp_path / 'config.py').write_text(DCGAN.read_text().replace('3000,', '0,'))
     assert load_config(str(tmp_path / 'config.py'), {'num_steps': '7'}).num_steps == 7
 
 
 def test_a_file_is_read_anew_and_leaves_nothing_beside_it(tmp_path):
     path = tmp_path / 'config.py'
     for steps in ('1111', '2222'):  # within a second and of one size, which bytecode would not notice
-        path.write_text(DCGAN.read_text().replace('2000,', f'{steps},'))
+        path.write_text(DCGAN.read_text().replace('3000,', f'{steps},'))
         assert load_config(str(path), {}).num_steps == int(steps)
     assert list(tmp_path.iterdir()) == [path]
 

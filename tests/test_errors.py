@@ -213,12 +213,12 @@ CONFIG_FILES = {
     'none': ('def get_config(): pass', 'returns NoneType; takes '),
     'not_a_function': ('get_config = 3', 'does not run: TypeError'),
     'placeholder': (
-        GOOD.replace('2000,', '__import__("ml_collections").config_dict.required_placeholder(int),'),
+        GOOD.replace('3000,', '__import__("ml_collections").config_dict.required_placeholder(int),'),
         'does not run: RequiredValueError: ',
     ),
 }
 CONFIG_FIELDS = {
-    'missing_field': (("'num_steps': 2000,", ''), '--config.num_steps: missing from ', WHOLE),
+    'missing_field': (("'num_steps': 3000,", ''), '--config.num_steps: missing from ', WHOLE),
     'missing_system': (
         ("'system': 'dcgan',", ''),
         '--config.system: no such system ',
@@ -235,9 +235,9 @@ CONFIG_FIELDS = {
         'takes one of dcgan, gan',
     ),
     'extra_field': (("'seed': 0,", "'seed': 0, 'sed': 1,"), '--config.sed: ', 'nearest is --config.seed'),
-    'text_for_a_number': (('2000,', "'2000',"), "--config.num_steps: '2000' will not do", WHOLE),
-    'real_for_a_whole_number': (('2000,', '2000.0,'), '--config.num_steps: 2000.0 will not do', WHOLE),
-    'flag_for_a_number': (('2000,', 'True,'), '--config.num_steps: True will not do', WHOLE),
+    'text_for_a_number': (('3000,', "'3000',"), "--config.num_steps: '3000' will not do", WHOLE),
+    'real_for_a_whole_number': (('3000,', '2000.0,'), '--config.num_steps: 2000.0 will not do', WHOLE),
+    'flag_for_a_number': (('3000,', 'True,'), '--config.num_steps: True will not do', WHOLE),
     'number_for_a_flag': (("'flip': False", "'flip': 0"), '--config.data.flip: 0 ', 'true or false'),
     'nothing': (("'seed': 0,", "'seed': None,"), '--config.seed: None will not do', 'a whole number from 0'),
     'list': (("'seed': 0,", "'seed': [1, 2],"), '--config.seed: ', 'a whole number from 0'),
