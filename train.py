@@ -11,7 +11,7 @@ def main(arguments: list[str]) -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument(
         '--config',
-        default='configs/dcgan_fashion_mnist.py',
+        default=str(Path(__file__).parent / 'configs/dcgan_fashion_mnist.py'),
         help='file with get_config(); --config.x=1 sets its x',
     )
     parser.add_argument(

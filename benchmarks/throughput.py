@@ -21,8 +21,9 @@ from gan_jax import cli, parallel
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments, step_flops
 from gan_jax.gans import load_system
-from gan_jax.loop import step_function
+from gan_jax.loop import check_batch_sizes, next_item, step_function
 from gan_jax.pictures import write_atomically
+from gan_jax.schedule import Dispatch
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
 
@@ -51,11 +52,17 @@ def measure(config, repeats: int) -> dict:
     stage = system.stages(config)[-1]
     devices = jax.local_devices()
     gan = system.make(config, stage, parallel.AXIS)
-    shape = (NUM_EXAMPLES, stage.resolution, stage.resolution, config.data.channels)
+    num_examples = max(NUM_EXAMPLES, stage.batch_size)
+    shape = (num_examples, stage.resolution, stage.resolution, config.data.channels)
     rng = np.random.default_rng(0)
     resident = parallel.replicate(rng.integers(0, 256, shape, np.uint8), devices)
-    items_shape = (len(devices), config.steps_per_dispatch, stage.batch_size // len(devices))
-    items = parallel.shard(rng.integers(0, NUM_EXAMPLES, items_shape, np.int32), devices)
+    check_batch_sizes([stage], num_examples, len(devices))
+    steps = config.steps_per_dispatch
+    dispatch = Dispatch(stage, 0, steps)
+    items_shape = (len(devices), steps * stage.critic_steps, stage.batch_size // len(devices))
+    items = parallel.shard(
+        next_item(iter([rng.integers(0, num_examples, items_shape, np.int32)]), dispatch), devices
+    )
     batch = {'image': jnp.zeros((2, *shape[1:]))}
     create = partial(create_train_state, gan=gan)
     state = parallel.create_replicated(create, jax.random.key(config.seed), batch, devices=devices)
@@ -84,9 +91,9 @@ def measure(config, repeats: int) -> dict:
         'jax_version': jax.__version__,
         'steps_per_dispatch': config.steps_per_dispatch,
         'step_seconds': {'min': min(step_seconds), 'median': median, 'max': max(step_seconds)},
-        'images_per_second': stage.batch_size / median,
-        'images_per_second_per_device': stage.batch_size / median / len(devices),
-        'seconds_per_kimg': 1000 * median / stage.batch_size,
+        'images_per_second': stage.images_per_step / median,
+        'images_per_second_per_device': stage.images_per_step / median / len(devices),
+        'seconds_per_kimg': 1000 * median / stage.images_per_step,
         'flops_per_step': flops,
         'least_flops_per_step': float(single.least_flops(stage.batch_size)),
         'achieved_flops_per_second': flops / median,

@@ -35,8 +35,9 @@ def get_config():
                 'latent_dim': 100,  # numbers in z
                 'latent': 'normal',  # normal, uniform, inverse_transform
                 'loss': 'non_saturating',  # see gan_jax/losses.py
-                'regularizer': 'none',  # none, r1, gradient_penalty
-                'regularizer_weight': 0.0,  # R1's gamma, the gradient penalty's lambda
+                'critic_steps': 1,  # updates of D per update of G, each on a batch of its own
+                'regularizer': 'none',  # on D: none, r1, r2, gradient_penalty, drift
+                'regularizer_weight': 0.0,  # gamma of R1 and R2 (10), lambda of the gradient penalty (10)
                 'spectral_norm': False,  # on D
             },
             'ema_half_life_kimg': 5.0,  # half-life of G's average in thousands of images; 0: off

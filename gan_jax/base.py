@@ -43,7 +43,13 @@ class Stage(NamedTuple):
     num_steps: int
     batch_size: int  # over all devices
     resolution: int  # pixels
+    critic_steps: int = 1  # minibatches, of `batch_size` each, in a step; see `GAN`
     fade: bool = False  # a new level is being faded in
+
+    @property
+    def images_per_step(self) -> int:
+        """Reals that a step consumes."""
+        return self.batch_size * self.critic_steps
 
 
 class UserError(Exception):

@@ -127,4 +127,7 @@ def run(main: Callable[[list[str]], None]) -> int:
     except tuple(exit_codes) as stop:
         print(' '.join(str(stop).split()), file=sys.stderr)
         return exit_codes[type(stop)]
+    except KeyboardInterrupt:  # before a run had anything to save
+        print('interrupted', file=sys.stderr)
+        return 130
     return 0

@@ -52,13 +52,17 @@ def report(config) -> dict:
 
 
 def abstract_arguments(config, gan, stage):
-    """Shapes of a state and of one device's batch, as `train_step` takes them."""
-    shape = (stage.batch_size, config.data.resolution, config.data.resolution, config.data.channels)
-    batch = {
-        'image': jax.ShapeDtypeStruct(shape, jnp.float32),
-        'position': jax.ShapeDtypeStruct(shape[:1], jnp.int32),
+    """Shapes of a state and of the batch of one device alone, as `train_step` takes them."""
+    size, channels = config.data.resolution, config.data.channels
+    minibatch = {
+        'image': jax.ShapeDtypeStruct((stage.batch_size, size, size, channels), jnp.float32),
+        'position': jax.ShapeDtypeStruct((stage.batch_size,), jnp.int32),
     }
-    return jax.eval_shape(partial(create_train_state, gan=gan), jax.random.key(config.seed), batch), batch
+    state = jax.eval_shape(partial(create_train_state, gan=gan), jax.random.key(config.seed), minibatch)
+    if stage.critic_steps == 1:
+        return state, minibatch
+    several = lambda x: jax.ShapeDtypeStruct((stage.critic_steps, *x.shape), x.dtype)
+    return state, jax.tree.map(several, minibatch)
 
 
 def step_flops(step, state, batch) -> float:

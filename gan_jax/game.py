@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax import regularizers
-from gan_jax.base import GAN, Aux, Stage
-from gan_jax.latents import example_keys
-from gan_jax.losses import AdversarialLoss
+from gan_jax import fields, regularizers
+from gan_jax.base import GAN, Aux, Stage, UserError
+from gan_jax.latents import LATENTS, example_keys
+from gan_jax.losses import LOSSES, AdversarialLoss
 
 
 def latent_gan(
@@ -19,20 +20,24 @@ def latent_gan(
     *,
     draw_latents: Callable,
     loss: AdversarialLoss,
-    penalty: Callable,
+    penalty: str,
+    penalty_weight: float,
     optimizers: dict,
     least_flops: Callable,
+    critic_steps: int = 1,
 ) -> GAN:
     """Two networks, a source of z and a loss as a `GAN`.
 
     Args:
         generator: `(z [N, D], train) -> images [N, H, W, C]` in [-1, 1].
-        discriminator: `(images, keys, train) -> logits [N]`; `keys` [N] are for its dropout.
+        discriminator: `(images, keys, train) -> logits [N]`; `keys` [N], one an example, for its dropout.
         draw_latents: `keys [N] -> z [N, D]`.
         loss: what each player minimises of D's logits.
-        penalty: `(discriminate, real, fake, mix) -> scalar` added to D's loss, see `penalty_from`.
+        penalty: the name in `PENALTIES` of what is added to D's loss.
+        penalty_weight: γ of R1 and R2 (Mescheder et al. 2018), λ of the gradient penalty.
         optimizers: one `optax.GradientTransformation` for each player.
         least_flops: `batch_size -> flops`, see `GAN`.
+        critic_steps: see `GAN`.
     """
 
     def generator_forward(params, model_state, z):
@@ -59,20 +64,23 @@ def latent_gan(
         return params, model_state, ()
 
     def generate(params, state, batch, rng):
+        # D's step and G's see the same fakes, as in the authors' code; Algorithm 1 draws new z for G's step.
         z = draw_latents(example_keys(rng, batch['position']))
         fake, model_state = generator_forward(params, state.model_state['generator'], z)
         return {'fake': fake}, model_state
 
     def discriminator_loss(params, outputs, state, batch, rng):
         real, fake = batch['image'], outputs['fake']
-        keys = jax.vmap(partial(jax.random.split, num=4), out_axes=1)(example_keys(rng, batch['position']))
+        keys = jax.vmap(partial(jax.random.split, num=3), out_axes=1)(example_keys(rng, batch['position']))
         # Reals and fakes are batches of their own: a batch norm over both would tell D which is which.
-        model_state = state.model_state['discriminator']
-        real_logits, model_state = discriminator_forward(params, model_state, real, keys[0])
-        fake_logits, model_state = discriminator_forward(params, model_state, fake, keys[1])
-        discriminate = lambda images: discriminator_forward(params, model_state, images, keys[2])[0]
-        mix = jax.vmap(jax.random.uniform)(keys[3])
-        value = loss.discriminator(real_logits, fake_logits) + penalty(discriminate, real, fake, mix)
+        before = state.model_state['discriminator']
+        real_logits, between = discriminator_forward(params, before, real, keys[0])
+        fake_logits, model_state = discriminator_forward(params, between, fake, keys[1])
+        value = loss.discriminator(real_logits, fake_logits) + penalty_weight * PENALTIES[penalty](
+            Judged(real, real_logits, lambda x: discriminator_forward(params, before, x, keys[0])[0]),
+            Judged(fake, fake_logits, lambda x: discriminator_forward(params, between, x, keys[1])[0]),
+            jax.vmap(jax.random.uniform)(keys[2]),
+        )
         metrics = {
             'real_probability': jnp.mean(jax.nn.sigmoid(real_logits)),
             'fake_probability': jnp.mean(jax.nn.sigmoid(fake_logits)),
@@ -104,44 +112,84 @@ def latent_gan(
         sample_inputs=sample_inputs,
         sample=sample,
         least_flops=least_flops,
+        critic_steps=critic_steps,
     )
 
 
-def penalty_from(name: str, weight: float) -> Callable:
-    """The regularizer of D that a config names, for `latent_gan`.
+class Judged(NamedTuple):
+    """Images that D has judged in its own step, and D as it was then: with the same dropout and state."""
 
-    `weight` is γ of R1 (Mescheder et al. 2018) and λ of the gradient penalty (Gulrajani et al. 2017: 10).
-    """
-    return {
-        'none': lambda discriminate, real, fake, mix: 0.0,
-        'r1': lambda discriminate, real, fake, mix: weight * regularizers.r1(discriminate, real),
-        'gradient_penalty': lambda discriminate, real, fake, mix: (
-            weight * regularizers.gradient_penalty(discriminate, real, fake, mix)
-        ),
-    }[name]
+    images: jax.Array  # [N, H, W, C]
+    logits: jax.Array  # [N]
+    discriminate: Callable  # images [N, H, W, C] -> logits [N]
 
 
-PENALTIES = ('none', 'r1', 'gradient_penalty')
+# Penalties on D, (real, fake, mix [N]) -> scalar.
+PENALTIES = {
+    'none': lambda real, fake, mix: 0.0,
+    'r1': lambda real, fake, mix: regularizers.r1(real.discriminate, real.images),
+    'r2': lambda real, fake, mix: regularizers.r2(fake.discriminate, fake.images),
+    'drift': lambda real, fake, mix: regularizers.drift(real.logits),
+    'gradient_penalty': lambda real, fake, mix: regularizers.gradient_penalty(
+        real.discriminate, real.images, fake.images, mix
+    ),
+}
+
+# The fields of `config.gan` that any such game has.
+FIELDS = {
+    'gan.latent_dim': fields.whole(least=1, most=65_536),
+    'gan.latent': fields.one_of(LATENTS),
+    'gan.loss': fields.one_of(LOSSES),
+    'gan.critic_steps': fields.whole(least=1, most=100),
+    'gan.regularizer': fields.one_of(PENALTIES),
+    'gan.regularizer_weight': fields.number(least=0),
+}
 
 
-def one_stage(config) -> list[Stage]:
+def check(config) -> None:
+    """Raises UserError where a regularizer has no weight, or the run sees more images than can be counted."""
+    if config.gan.regularizer != 'none' and config.gan.regularizer_weight == 0:
+        raise UserError(
+            f'--config.gan.regularizer_weight: 0 will not do with {config.gan.regularizer}; '
+            'takes a number above 0'
+        )
+    if config.num_steps * config.batch_size * config.gan.critic_steps >= 2**31:
+        raise UserError(
+            f'--config.num_steps: {config.num_steps} will not do; takes a number with which the run sees '
+            'fewer than 2147483648 images'
+        )
+
+
+def stages(config) -> list[Stage]:
     """The schedule of a system whose step never changes."""
-    return [Stage(0, 0, config.num_steps, config.batch_size, config.data.resolution)]
+    return [Stage(0, 0, config.num_steps, config.batch_size, config.data.resolution, config.gan.critic_steps)]
 
 
-def least_step_flops(generator: list[int], discriminator: list[int], penalty: str) -> int:
-    """The least one example costs in a step, from the forward flops of each layer in order.
+def least_step_flops(gan, generator: list[int], discriminator: list[int], is_piecewise_linear: bool) -> int:
+    """The least that one example of a minibatch costs in a step, by hand.
 
     G: forward, gradient to its weights and to its input (nobody needs that to z). D: two forward passes in
     its own step, with gradients to weights and input (not to the images), then one forward in G's step, with
-    the gradient to the input alone. R1 shares D's forward and first backward pass on reals and adds the
-    gradient to the images and both products of its derivative; a gradient penalty has its passes to itself.
+    the gradient to the input alone; a relativistic loss has it judge the reals there too. Each further critic
+    step is a forward pass of G and D's own step.
+
+    A penalty on a gradient adds the gradient to the images and both products of its derivative; R1 and R2
+    share D's forward pass, the gradient penalty has one of its own and, unless D is piecewise linear, whose
+    gradient does not depend on its activations, a backward pass too.
+
+    Args:
+        gan: `config.gan`.
+        generator, discriminator: forward flops of each layer, in order.
+        is_piecewise_linear: whether D is.
     """
     g, d = sum(generator), sum(discriminator)
-    return (
-        3 * g
-        - generator[0]
-        + 8 * d
-        - 2 * discriminator[0]
-        + {'none': 0, 'r1': 3, 'gradient_penalty': 6}[penalty] * d
-    )
+    of_penalty = {
+        'none': 0,
+        'drift': 0,
+        'r1': 3,
+        'r2': 3,
+        'gradient_penalty': 4 if is_piecewise_linear else 6,
+    }
+    critic = 6 * d - 2 * discriminator[0] + of_penalty[gan.regularizer] * d
+    rest = 3 * g - generator[0] + (3 if gan.loss == 'relativistic' else 2) * d
+    return gan.critic_steps * critic + (gan.critic_steps - 1) * g + rest

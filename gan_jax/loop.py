@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import shlex
 import signal
 import sys
@@ -24,7 +25,7 @@ from gan_jax.schedule import Dispatch, dispatches, last_dispatch
 from gan_jax.stopwatch import Stopwatch
 from gan_jax.train_state import TrainState, create_train_state
 from gan_jax.train_step import train_step
-from gan_jax.writers import MetricsWriter, progress, say
+from gan_jax.writers import MetricsWriter, progress, read_records, say
 
 NUM_SAMPLES = 64  # pictures in a grid
 NUM_FIRST_IMAGES = 1000  # reals from which an initialisation may take statistics
@@ -45,7 +46,7 @@ def train(config, workdir, devices=None) -> TrainState:
         Preempted: SIGTERM or SIGINT came, and a checkpoint has been written.
         TrainingFailed: a loss or a gradient was not finite.
     """
-    workdir, devices = Path(workdir), devices or jax.local_devices()
+    workdir, devices = Path(workdir), devices or local_devices()
     system = load_system(config.system)
     stages = system.stages(config)
     gans = {stage: system.make(config, stage, parallel.AXIS) for stage in stages}
@@ -71,7 +72,10 @@ def train(config, workdir, devices=None) -> TrainState:
             state = checkpoint.restore(checkpoints, saved_step, jax.eval_shape(create, rng, first_batch))
             state = parallel.replicate_state(state, devices)
         first_step, end = saved_step or 0, last_dispatch(stages)
+        curves_path = workdir / 'curves.png'
         if first_step >= end.last_step:
+            if not curves_path.exists():  # a kill may come between the last checkpoint and the curves
+                curves_png(curves_path, read_records(workdir / 'metrics.jsonl'))
             print(checkpoint.summary(state))
             return state
         write_atomically(workdir / 'config.json', to_json(config).encode())
@@ -90,7 +94,10 @@ def train(config, workdir, devices=None) -> TrainState:
 
         intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
         schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals], first_step)
-        requests = ((each.first_image, each.num_steps, each.stage.batch_size) for each in schedule())
+        requests = (
+            (each.first_image, each.num_steps * each.stage.critic_steps, each.stage.batch_size)
+            for each in schedule()
+        )
         items = feed(images, requests, seed=config.seed, num_devices=len(devices), resident=is_resident)
         stack.enter_context(contextlib.closing(items))
         stack.enter_context(jax.transfer_guard('disallow'))
@@ -99,16 +106,17 @@ def train(config, workdir, devices=None) -> TrainState:
         stopwatch = Stopwatch()
         for dispatch in schedule():
             with stopwatch.waiting():
-                item = parallel.shard(next(items), devices)
+                item = parallel.shard(next_item(items, dispatch), devices)
             state, metrics = run_steps[dispatch.stage](state, resident, item)
             if unchecked:
                 check_finite(*unchecked, checkpoints)
             unchecked = dispatch, metrics
             step, kimg = dispatch.last_step, dispatch.last_image / 1000
             log, sample, save = (step % interval == 0 or step == end.last_step for interval in intervals)
-            if log or sample or save or stop or not stopwatch.is_running:
+            stopped_by = ''.join(stop[:1])  # looked at once, as a signal may come at any moment
+            if log or sample or save or stopped_by or not stopwatch.is_running:
                 check_finite(dispatch, metrics, checkpoints)
-            stopwatch.count(dispatch.num_steps * dispatch.stage.batch_size)
+            stopwatch.count(dispatch.num_steps * dispatch.stage.images_per_step)
 
             if log:
                 values = {
@@ -123,18 +131,39 @@ def train(config, workdir, devices=None) -> TrainState:
                 grid_path = workdir / 'samples' / f'step_{step:08d}.png'
                 save_png(grid_path, grid, {'step': str(step), 'seed': str(config.seed)})
                 writer.image(step, grid)
-            if save or stop:
+            if save or stopped_by:
                 checkpoint.save(checkpoints, state)
-            if stop and step < end.last_step:
+            if stopped_by and step < end.last_step:
                 checkpoints.wait_until_finished()
                 go_on = shlex.join(sys.orig_argv)
-                raise Preempted(f'{stop[0]} at step {step}: checkpoint written; to go on: {go_on}')
+                raise Preempted(f'{stopped_by} at step {step}: checkpoint written; to go on: {go_on}')
         checkpoints.wait_until_finished()
-        curves_path = workdir / 'curves.png'
         curves_png(curves_path, writer.records())
     print(f'samples     {grid_path}\ncurves      {curves_path}\ncheckpoint  {workdir}/checkpoints/{step}')
     print(checkpoint.summary(state))
     return state
+
+
+def local_devices() -> list:
+    """All devices of this process; raises UserError where JAX finds none."""
+    try:
+        return jax.local_devices()
+    except Exception as error:  # JAX raises what its plugins raise, assertions among it
+        platforms = os.environ.get('JAX_PLATFORMS', '')
+        raise UserError(
+            f'JAX_PLATFORMS: {platforms!r} gives no devices: {error}; takes cpu, cuda or tpu'
+        ) from None
+
+
+def next_item(items, dispatch: Dispatch):
+    """The data of a dispatch: [devices, K, B, …], with several critic steps [devices, K, steps, B, …]."""
+    try:
+        item = next(items)
+    except UserError as error:  # it was right when the run began
+        raise TrainingFailed(f'step {dispatch.first_step + 1}: {error}') from None
+    if dispatch.stage.critic_steps == 1:
+        return item
+    return item.reshape(item.shape[0], dispatch.num_steps, dispatch.stage.critic_steps, *item.shape[2:])
 
 
 def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
@@ -155,16 +184,25 @@ def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
 def step_function(config, gan: GAN):
     """One device's step, `(state, resident, item) -> (state, metrics)`, from stored bytes to new parameters.
 
-    `item` is uint8 images [B, H, W, C], or int32 indices [B] into `resident`, uint8 images [N, H, W, C].
+    `item` is uint8 images [B, H, W, C], or int32 indices [B] into `resident`, uint8 images [N, H, W, C]; with
+    several critic steps it has an axis of them in front.
     """
+    ema = 1000 * config.ema_half_life_kimg
+
+    def read(rng, resident, item):
+        positions = parallel.example_positions(item.shape[0])
+        images = normalize(resident[item] if item.ndim == 1 else item)
+        if config.data.flip:
+            images = random_flip(images, example_keys(rng, positions))
+        return {'image': images, 'position': positions}
 
     def step(state: TrainState, resident, item):
-        positions = parallel.example_positions(item.shape[0])
-        batch = {'image': normalize(resident[item] if item.ndim == 1 else item), 'position': positions}
-        if config.data.flip:
-            rng = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), READING)
-            batch['image'] = random_flip(batch['image'], example_keys(rng, positions))
-        ema = 1000 * config.ema_half_life_kimg
+        rng = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), READING)
+        if gan.critic_steps > 1:
+            rngs = jax.random.split(rng, gan.critic_steps)
+            batch = jax.vmap(read, in_axes=(0, None, 0))(rngs, resident, item)
+        else:
+            batch = read(rng, resident, item)
         return train_step(state, batch, gan=gan, ema=ema, axis_name=parallel.AXIS)
 
     return step
@@ -173,13 +211,17 @@ def step_function(config, gan: GAN):
 def check_finite(dispatch: Dispatch, metrics, checkpoints) -> None:
     """Waits for a dispatch; raises TrainingFailed at its first step with a loss or gradient not finite."""
     values = {name: value.tolist() for name, value in parallel.fetch(metrics).items()}
+    saved = checkpoints.latest_step()
+    last_good = (
+        'there is no checkpoint yet' if saved is None else f'the last good checkpoint is at step {saved}'
+    )
     for step in range(dispatch.num_steps):
         for name, value in values.items():
             if not math.isfinite(value[step]):
                 player, _, what = name.partition('_')
                 raise TrainingFailed(
                     f"step {dispatch.first_step + step + 1}: the {player}'s {what.replace('_', ' ')} "
-                    f'is {value[step]}; the last good checkpoint is at step {checkpoints.latest_step()}'
+                    f'is {value[step]}; {last_good}'
                 )
 
 

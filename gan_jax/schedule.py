@@ -21,12 +21,12 @@ class Dispatch(NamedTuple):
     @property
     def first_image(self) -> int:
         """Reals seen before it."""
-        return self.stage.first_image + (self.first_step - self.stage.first_step) * self.stage.batch_size
+        return self.stage.first_image + (self.first_step - self.stage.first_step) * self.stage.images_per_step
 
     @property
     def last_image(self) -> int:
         """Reals seen after it."""
-        return self.first_image + self.num_steps * self.stage.batch_size
+        return self.first_image + self.num_steps * self.stage.images_per_step
 
 
 def dispatches(stages: list[Stage], intervals: list[int], first_step: int = 0) -> Iterator[Dispatch]:

@@ -11,9 +11,17 @@ from gan_jax import parallel
 SGD = {'discriminator': optax.sgd(0.05), 'generator': optax.sgd(0.05)}
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan'])
-def test_eight_devices_compute_what_one_does(system):
-    config = small_config(system)
+EVERYTHING = {
+    'gan__loss': 'relativistic',
+    'gan__regularizer': 'gradient_penalty',
+    'gan__regularizer_weight': 1,
+    'gan__spectral_norm': 'true',
+}
+
+
+@pytest.mark.parametrize(('system', 'overrides'), [('gan', {}), ('dcgan', {}), ('dcgan', EVERYTHING)])
+def test_eight_devices_compute_what_one_does(system, overrides):
+    config = small_config(system, **overrides)
     one, one_metrics = run_steps(config, 1, 5, optimizers=SGD)
     eight, eight_metrics = run_steps(config, 8, 5, optimizers=SGD)
     for name in one_metrics:

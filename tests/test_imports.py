@@ -11,8 +11,8 @@ PACKAGE = ROOT / 'gan_jax'
 # From the ground up; a file may import what stands on a line before its own.
 FLOORS = [
     {'base', 'convolution', 'fields', 'augment', 'latents', 'losses', 'regularizers', 'stopwatch'},
-    {'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'data'},
-    {'train_step', 'game', 'writers', 'cli'},
+    {'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'cli'},
+    {'train_step', 'game', 'writers', 'data'},
     {'gans', 'checkpoint'},
     {'config'},
     {'dry_run', 'loop'},

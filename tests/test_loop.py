@@ -89,24 +89,43 @@ def test_longer_runs_go_on_from_shorter_ones(run, capsys):
         check_workdir(workdir, small_config(system, seed=1))
 
 
+TWO_STEPS = {'num_steps': 2, 'data__flip': 'true', 'gan__critic_steps': 3, 'data__split': 'train[:90]'}
+
+
 @pytest.mark.parametrize('placement', ['device', 'host'])
 @pytest.mark.parametrize('num_devices', [1, 8])
 def test_where_data_lies_changes_nothing(placement, num_devices, tmp_path, host_run):
-    config = small_config('gan', num_steps=2, data__placement=placement, data__flip='true')
+    config = small_config('gan', **TWO_STEPS, data__placement=placement)
     state = loop.train(config, tmp_path, jax.local_devices()[:num_devices])
+    assert int(state.images_seen) == 2 * 3 * config.batch_size  # more than an epoch
     for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(host_run.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope='module')
 def host_run(tmp_path_factory):
-    config = small_config('gan', num_steps=2, data__placement='host', data__flip='true')
+    config = small_config('gan', **TWO_STEPS, data__placement='host')
     return loop.train(config, tmp_path_factory.mktemp('host'), jax.local_devices()[:2])
+
+
+def test_nothing_is_moved_to_or_from_the_devices_unasked(tmp_path, monkeypatch):
+    guarded = []
+
+    def check(dispatch, metrics, checkpoints):
+        with pytest.raises(jax.errors.JaxRuntimeError, match='[Dd]isallowed host-to-device transfer'):
+            jax.jit(lambda x: x + 1)(np.ones(3))
+        guarded.append(dispatch)
+
+    monkeypatch.setattr(loop, 'check_finite', check)
+    loop.train(small_config('gan', num_steps=4), tmp_path)
+    assert guarded
 
 
 def test_a_run_that_diverges_says_where(tmp_path):
     rates = {f'optimizer__{player}__learning_rate': 1e30 for player in ('generator', 'discriminator')}
-    with pytest.raises(TrainingFailed, match=r"step \d+: the \w+'s .* is (nan|inf); .* checkpoint"):
+    with pytest.raises(
+        TrainingFailed, match=r"step \d+: the \w+'s .* is (nan|inf); there is no checkpoint yet"
+    ):
         loop.train(small_config('gan', gan__loss='wasserstein', **rates), tmp_path)
 
 
@@ -122,3 +141,10 @@ def test_batches_that_do_not_fit_write_nothing(overrides, message, tmp_path):
     with pytest.raises(UserError, match=message):
         loop.train(small_config('gan', **overrides), workdir)
     assert not workdir.exists()
+
+
+def test_curves_are_drawn_again_where_a_kill_took_them(run):
+    system, workdir, _, _ = run
+    (workdir / 'curves.png').unlink()
+    loop.train(small_config(system, num_steps=10), workdir)
+    assert (workdir / 'curves.png').stat().st_size > 10_000

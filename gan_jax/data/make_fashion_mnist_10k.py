@@ -7,7 +7,6 @@ The result lies in `DIR/fashion_mnist_10k/1.0.0`; without `--out`, in the packag
 four `*-ubyte.gz` files (Debian's dataset-fashion-mnist puts them in /usr/share/datasets/fashion-mnist).
 """
 
-import argparse
 import contextlib
 import gzip
 import io
@@ -22,6 +21,7 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from tensorflow_datasets.proto import tf_example_pb2
 
+from gan_jax import cli
 from gan_jax.base import UserError
 
 CLASSES = ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat']
@@ -153,13 +153,21 @@ def make(source, out):
     return folder
 
 
+def main(arguments):
+    """Reads the command line and makes the data set."""
+    parser = cli.Parser((__doc__ or '').partition('\n')[0])
+    folder = cli.path('a folder')
+    parser.add_argument('--source', type=folder, required=True, help='folder with the four *-ubyte.gz files')
+    parser.add_argument(
+        '--out', type=folder, default=str(EMBEDDED), help='data_dir to write to (default: the package itself)'
+    )
+    options = parser.parse_args(arguments)
+    cli.check_writable(
+        '--out',
+        next(path for path in (Path(options.out), *Path(options.out).absolute().parents) if path.exists()),
+    )
+    print(make(options.source, options.out))
+
+
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
-    parser.add_argument('--source', required=True, help='folder with the four *-ubyte.gz files')
-    parser.add_argument('--out', default=EMBEDDED, help='data_dir to write to (default: the package itself)')
-    arguments = parser.parse_args()
-    try:
-        print(make(arguments.source, arguments.out))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    sys.exit(cli.run(main))

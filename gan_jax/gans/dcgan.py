@@ -6,20 +6,15 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
-from gan_jax import fields, layers
+from gan_jax import fields, game, layers
 from gan_jax.base import GAN, Stage, UserError
-from gan_jax.game import PENALTIES, latent_gan, least_step_flops, one_stage, penalty_from
 from gan_jax.latents import LATENTS
 from gan_jax.layers import BatchNorm, Conv, ConvTranspose
 from gan_jax.losses import LOSSES
 
 FIELDS = {
-    'gan.width': fields.whole(least=1),
-    'gan.latent_dim': fields.whole(least=1),
-    'gan.latent': fields.one_of(LATENTS),
-    'gan.loss': fields.one_of(LOSSES),
-    'gan.regularizer': fields.one_of(PENALTIES),
-    'gan.regularizer_weight': fields.number(least=0),
+    **game.FIELDS,
+    'gan.width': fields.whole(least=1, most=65_536),
     'gan.spectral_norm': fields.flag(),
     **fields.adam('discriminator'),
     **fields.adam('generator'),
@@ -125,12 +120,16 @@ def base_and_depth(resolution: int) -> tuple[int, int]:
     return base, depth
 
 
+stages = game.stages  # one step throughout
+
+
 def check(config) -> None:
     """Raises UserError where fields that are each right do not fit together."""
+    game.check(config)
     base, depth = base_and_depth(config.data.resolution)
     if depth == 0 or base > 7:
         allowed = sorted(
-            base * 2**depth for base in (4, 5, 6, 7) for depth in range(1, 7) if base * 2**depth <= 512
+            base * 2**depth for base in (4, 5, 6, 7) for depth in range(1, 9) if base * 2**depth <= 1024
         )
         raise UserError(
             f'--config.data.resolution: DCGAN cannot make {config.data.resolution} pixels; '
@@ -138,22 +137,19 @@ def check(config) -> None:
         )
 
 
-def stages(config) -> list[Stage]:
-    """One step throughout."""
-    return one_stage(config)
-
-
 def make(config, stage: Stage, axis_name: str | None) -> GAN:
     """The paper's networks, losses and optimizers as the config asks for them."""
     gan = config.gan
     base, depth = base_and_depth(stage.resolution)
     dtype = jnp.dtype(config.dtype)
-    return latent_gan(
+    return game.latent_gan(
         Generator(base, depth, gan.width, config.data.channels, dtype, axis_name),
         Discriminator(depth, gan.width, gan.spectral_norm, dtype, axis_name),
         draw_latents=lambda keys: LATENTS[gan.latent](keys, gan.latent_dim),
         loss=LOSSES[gan.loss],
-        penalty=penalty_from(gan.regularizer, gan.regularizer_weight),
+        penalty=gan.regularizer,
+        penalty_weight=gan.regularizer_weight,
+        critic_steps=gan.critic_steps,
         optimizers={
             player: optax.adam(optimizer.learning_rate, b1=optimizer.b1, b2=optimizer.b2)
             for player, optimizer in config.optimizer.items()
@@ -175,4 +171,4 @@ def least_example_flops(config) -> int:
     # G is D in a mirror: each transposed convolution costs what the convolution back costs.
     generator = [layers.dense_flops(config.gan.latent_dim, base**2 * features[-1]), *reversed(halvings)]
     discriminator = [*halvings, layers.dense_flops(base**2 * features[-1], 1)]
-    return least_step_flops(generator, discriminator, config.gan.regularizer)
+    return game.least_step_flops(config.gan, generator, discriminator, is_piecewise_linear=False)

@@ -1,5 +1,6 @@
 """The original GAN (Goodfellow et al. 2014), with networks and optimizer of the authors' MNIST run."""
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -7,23 +8,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import fields, layers
+from gan_jax import fields, game, layers
 from gan_jax.base import GAN, Stage
-from gan_jax.game import PENALTIES, latent_gan, least_step_flops, one_stage, penalty_from
 from gan_jax.latents import LATENTS
 from gan_jax.losses import LOSSES, AdversarialLoss
 
 FIELDS = {
-    'gan.generator_units': fields.whole(least=1),
-    'gan.discriminator_units': fields.whole(least=1),
-    'gan.maxout_pieces': fields.whole(least=1),
+    **game.FIELDS,
+    'gan.generator_units': fields.whole(least=1, most=65_536),
+    'gan.discriminator_units': fields.whole(least=1, most=65_536),
+    'gan.maxout_pieces': fields.whole(least=1, most=65_536),
     'gan.keep_pixels': fields.number(above=0, most=1),
     'gan.keep_hidden': fields.number(above=0, most=1),
-    'gan.latent_dim': fields.whole(least=1),
-    'gan.latent': fields.one_of(LATENTS),
-    'gan.loss': fields.one_of(LOSSES),
-    'gan.regularizer': fields.one_of(PENALTIES),
-    'gan.regularizer_weight': fields.number(least=0),
     **fields.momentum('discriminator'),
     **fields.momentum('generator'),
 }
@@ -79,13 +75,8 @@ class Discriminator(nn.Module):
         return dense(1, 'logit')(x).astype(jnp.float32).reshape(-1)
 
 
-def check(config) -> None:
-    """Any resolution and any number of channels will do."""
-
-
-def stages(config) -> list[Stage]:
-    """One step throughout."""
-    return one_stage(config)
+check = game.check  # any resolution and any number of channels will do
+stages = game.stages  # one step throughout
 
 
 def make(config, stage: Stage, axis_name: str | None) -> GAN:
@@ -95,13 +86,15 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
     image_shape = (stage.resolution, stage.resolution, config.data.channels)
     dtype = jnp.dtype(config.dtype)
     loss = LOSSES[gan.loss]
-    system = latent_gan(
+    system = game.latent_gan(
         Generator(image_shape, gan.generator_units, dtype),
         Discriminator(gan.discriminator_units, gan.maxout_pieces, gan.keep_pixels, gan.keep_hidden, dtype),
         draw_latents=lambda keys: LATENTS[gan.latent](keys, gan.latent_dim),
         # The authors' cost is the mean of D's two halves, not their sum: under SGD the ½ is a learning rate.
         loss=AdversarialLoss(lambda real, fake: 0.5 * loss.discriminator(real, fake), loss.generator),
-        penalty=penalty_from(gan.regularizer, gan.regularizer_weight),
+        penalty=gan.regularizer,
+        penalty_weight=gan.regularizer_weight,
+        critic_steps=gan.critic_steps,
         optimizers={
             player: decaying_sgd(optimizer, stage.batch_size)
             for player, optimizer in config.optimizer.items()
@@ -111,7 +104,7 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
 
     def init(rng, batch):
         params, model_state, memory = system.init(rng, batch)
-        # With its output bias at the data's marginals, G starts from the mean image.
+        # With its output bias at the marginals of the reals given, G starts from their mean image.
         marginals = jnp.clip((jnp.mean(batch['image'], axis=0) + 1) / 2, 1e-7, 1 - 1e-7)
         params['generator']['pixels']['bias'] = jnp.log(marginals / (1 - marginals)).reshape(-1)
         return params, model_state, memory
@@ -123,11 +116,13 @@ def decaying_sgd(optimizer, batch_size: int) -> optax.GradientTransformation:
     """SGD whose rate decays with every update and whose momentum grows with the images seen."""
 
     def learning_rate(count):
-        decayed = optimizer.learning_rate * jnp.exp(-jnp.log(optimizer.decay_factor) * count)
+        decayed = optimizer.learning_rate * jnp.exp(-math.log(optimizer.decay_factor) * count)
         return jnp.maximum(decayed, optimizer.min_learning_rate)
 
     momentum = optax.linear_schedule(
-        optimizer.momentum, optimizer.final_momentum, round(optimizer.momentum_kimg * 1000 / batch_size)
+        optimizer.momentum,
+        optimizer.final_momentum,
+        max(1, round(optimizer.momentum_kimg * 1000 / batch_size)),
     )
     # The rate is inside the velocity, v <- m v - rate · gradient, as in the authors' library.
     trace = optax.inject_hyperparams(optax.trace, static_args='nesterov')(decay=momentum)
@@ -145,4 +140,4 @@ def least_example_flops(config) -> int:
         dense(gan.generator_units, pixels),
     ]
     discriminator = [dense(pixels, units * pieces), dense(units, units * pieces), dense(units, 1)]
-    return least_step_flops(generator, discriminator, gan.regularizer)
+    return game.least_step_flops(gan, generator, discriminator, is_piecewise_linear=True)
