@@ -104,13 +104,12 @@ FIELDS = [
     ('optimizer.discriminator.b2', 'nan', 'takes a finite number, at least 0 and below 1'),
     ('ema_half_life_kimg', '-1', 'takes a finite number, at least 0'),
     ('gan.regularizer_weight', 'nan', 'takes a finite number, at least 0'),
-    ('gan.width', '0', WHOLE),
+    ('gan.width', '0', 'takes a whole number from 1 to 65536'),
     ('gan.loss', 'nonsaturating', 'takes one of minimax, non_saturating, least_squares'),
     ('gan.regularizer', 'r3', 'takes one of none, r1, r2, drift, gradient_penalty'),
-    ('gan.regularizer', 'r1', '--config.gan.regularizer_weight: 0 will not do with r1'),
     ('gan.latent', 'gaussian', 'takes one of normal, uniform, inverse_transform'),
     ('gan.spectral_norm', '1', 'takes true or false'),
-    ('gan', '5', 'takes --config.gan.width, '),
+    ('gan', '5', 'takes --config.gan.latent_dim, '),
     ('optimizer.generator', 'adam', 'takes --config.optimizer.generator.learning_rate, '),
     ('dtype', 'float16', 'takes one of float32, bfloat16'),
     ('system', 'gan', "takes 'dcgan'"),
@@ -441,3 +440,10 @@ def test_help(arguments):
     assert ended.returncode == 0
     assert ended.stderr == ''
     assert '--workdir' in ended.stdout
+
+
+def test_a_regularizer_without_a_weight(refused):
+    arguments = [*flags('gan', gan__regularizer='r1'), '--workdir=run']
+    refused(
+        train, arguments, '--config.gan.regularizer_weight: 0 will not do with r1; takes a number above 0'
+    )

@@ -40,6 +40,7 @@ def wait_for(path, process):
 EVERYTHING = {
     'gan__spectral_norm': 'true',
     'gan__regularizer': 'r1',
+    'gan__regularizer_weight': 1,
     'data__flip': 'true',
     'data__placement': 'host',
 }
