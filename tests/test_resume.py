@@ -1,6 +1,7 @@
 """A run that is killed or stopped and started again ends in the very state of one that was not."""
 
 import os
+import random
 import shlex
 import signal
 import subprocess
@@ -93,3 +94,21 @@ def test_resumed_is_unbroken(system, how, overrides, tmp_path):
     )
     assert listed.stdout.splitlines()[-1] == unbroken
     assert len(listed.stdout.splitlines()) == 3  # keep_checkpoints
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_at_any_moment_it_still_ends_the_same(tmp_path):
+    """Before the first step, while a checkpoint is written, between the last one and the curves: anywhere."""
+    every = {'checkpoint_every_steps': 20, 'log_every_steps': 20, 'sample_every_steps': 100}
+    unbroken = last_line([*flags('gan', num_steps=3000, **every), f'--workdir={tmp_path}/unbroken'])
+    arguments = [*flags('gan', num_steps=3000, **every), f'--workdir={tmp_path}/broken']
+    moments = random.Random(0)
+    for _ in range(6):
+        process = start(arguments)
+        try:
+            process.communicate(timeout=moments.uniform(3, 20))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    assert last_line(arguments) == unbroken
+    assert (tmp_path / 'broken' / 'curves.png').exists()
