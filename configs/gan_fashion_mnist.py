@@ -44,6 +44,7 @@ def get_config():
                 'latent_dim': 100,  # numbers in z
                 'latent': 'normal',  # normal, uniform, inverse_transform
                 'loss': 'non_saturating',  # see gan_jax/losses.py
+                'spectral_norm': False,  # on D
                 'critic_steps': 1,  # updates of D per update of G, each on a batch of its own
                 'regularizer': 'none',  # on D: none, r1, r2, gradient_penalty, drift
                 'regularizer_weight': 0.0,  # gamma of R1 and R2 (10), lambda of the gradient penalty (10)

@@ -141,6 +141,7 @@ FIELDS = {
     'gan.latent': fields.one_of(LATENTS),
     'gan.loss': fields.one_of(LOSSES),
     'gan.critic_steps': fields.whole(least=1, most=100),
+    'gan.spectral_norm': fields.flag(),
     'gan.regularizer': fields.one_of(PENALTIES),
     'gan.regularizer_weight': fields.number(least=0),
 }

@@ -24,6 +24,24 @@ def symmetric_uniform(bound: float) -> Callable:
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
+class Dense(nn.Module):
+    """Matrix product [N, D] -> [N, features]."""
+
+    features: int
+    use_bias: bool = True
+    spectral_norm: bool = False
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features))
+        if self.spectral_norm:
+            kernel = spectrally_normalized(self, kernel)
+        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        return _plus_bias(self, y) if self.use_bias else y
+
+
 class Conv(nn.Module):
     """Convolution [N, H, W, C] -> [N, H', W', features], in the form that `convolution.py` chooses."""
 

@@ -118,6 +118,7 @@ def test_the_original_optimizer_decays_its_rate_and_builds_its_momentum():
 CHOICES = [
     *[('gan', 'loss', name) for name in ('minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic')],
     ('gan', 'latent', 'uniform'),
+    ('gan', 'spectral_norm', 'true'),
     *[(system, 'regularizer', name) for system in ('gan', 'dcgan') for name in ('r1', 'gradient_penalty')],
     ('gan', 'regularizer', 'r2'),
     ('gan', 'regularizer', 'drift'),

@@ -15,7 +15,6 @@ from gan_jax.losses import LOSSES
 FIELDS = {
     **game.FIELDS,
     'gan.width': fields.whole(least=1, most=65_536),
-    'gan.spectral_norm': fields.flag(),
     **fields.adam('discriminator'),
     **fields.adam('generator'),
 }

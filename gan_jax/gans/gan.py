@@ -52,13 +52,18 @@ class Discriminator(nn.Module):
     pieces: int
     keep_pixels: float
     keep_hidden: float
+    spectral_norm: bool
     dtype: Any
 
     @nn.compact
     def __call__(self, x, keys, train):
         def dense(features, name):
-            return nn.Dense(
-                features, kernel_init=layers.symmetric_uniform(0.005), dtype=self.dtype, name=name
+            return layers.Dense(
+                features,
+                spectral_norm=self.spectral_norm,
+                kernel_init=layers.symmetric_uniform(0.005),
+                dtype=self.dtype,
+                name=name,
             )
 
         def dropout(x, keep, layer):
@@ -88,7 +93,14 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
     loss = LOSSES[gan.loss]
     system = game.latent_gan(
         Generator(image_shape, gan.generator_units, dtype),
-        Discriminator(gan.discriminator_units, gan.maxout_pieces, gan.keep_pixels, gan.keep_hidden, dtype),
+        Discriminator(
+            gan.discriminator_units,
+            gan.maxout_pieces,
+            gan.keep_pixels,
+            gan.keep_hidden,
+            gan.spectral_norm,
+            dtype,
+        ),
         draw_latents=lambda keys: LATENTS[gan.latent](keys, gan.latent_dim),
         # The authors' cost is the mean of D's two halves, not their sum: under SGD the ½ is a learning rate.
         loss=AdversarialLoss(lambda real, fake: 0.5 * loss.discriminator(real, fake), loss.generator),
