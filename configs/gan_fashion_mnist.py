@@ -1,6 +1,8 @@
 """The original GAN on the embedded Fashion-MNIST subset, as the authors ran it on MNIST.
 
 python train.py --config=configs/gan_fashion_mnist.py --workdir=runs/gan_fashion_mnist
+
+13 min 15 s on two CPU cores shared with other work, to a grid of garments, speckled as an MLP paints them.
 """
 
 from ml_collections import ConfigDict
