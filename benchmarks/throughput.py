@@ -51,7 +51,8 @@ def measure(config, repeats: int) -> dict:
     system = load_system(config.system)
     stage = system.stages(config)[-1]
     devices = jax.local_devices()
-    gan = system.make(config, stage, parallel.AXIS)
+    axis_name = parallel.axis_name(devices)
+    gan = system.make(config, stage, axis_name)
     num_examples = max(NUM_EXAMPLES, stage.batch_size)
     shape = (num_examples, stage.resolution, stage.resolution, config.data.channels)
     rng = np.random.default_rng(0)
@@ -66,7 +67,7 @@ def measure(config, repeats: int) -> dict:
     batch = {'image': jnp.zeros((2, *shape[1:]))}
     create = partial(create_train_state, gan=gan)
     state = parallel.create_replicated(create, jax.random.key(config.seed), batch, devices=devices)
-    run_steps = parallel.parallelize(step_function(config, gan), devices)
+    run_steps = parallel.parallelize(step_function(config, gan, axis_name), devices)
 
     seconds = []
     for _ in range(repeats + 2):

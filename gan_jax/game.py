@@ -69,21 +69,24 @@ def latent_gan(
         fake, model_state = generator_forward(params, state.model_state['generator'], z)
         return {'fake': fake}, model_state
 
+    def judge(params, model_state, images, keys):
+        discriminate = lambda images: discriminator_forward(params, model_state, images, keys)
+        logits, pullback, model_state = jax.vjp(discriminate, images, has_aux=True)
+        gradient = lambda: pullback(jnp.ones_like(logits))[0]
+        return Judged(images, logits, gradient, lambda images: discriminate(images)[0]), model_state
+
     def discriminator_loss(params, outputs, state, batch, rng):
-        real, fake = batch['image'], outputs['fake']
         keys = jax.vmap(partial(jax.random.split, num=3), out_axes=1)(example_keys(rng, batch['position']))
         # Reals and fakes are batches of their own: a batch norm over both would tell D which is which.
         before = state.model_state['discriminator']
-        real_logits, between = discriminator_forward(params, before, real, keys[0])
-        fake_logits, model_state = discriminator_forward(params, between, fake, keys[1])
-        value = loss.discriminator(real_logits, fake_logits) + penalty_weight * PENALTIES[penalty](
-            Judged(real, real_logits, lambda x: discriminator_forward(params, before, x, keys[0])[0]),
-            Judged(fake, fake_logits, lambda x: discriminator_forward(params, between, x, keys[1])[0]),
-            jax.vmap(jax.random.uniform)(keys[2]),
-        )
+        real, between = judge(params, before, batch['image'], keys[0])
+        fake, model_state = judge(params, between, outputs['fake'], keys[1])
+        mix = jax.vmap(jax.random.uniform)(keys[2])
+        value = loss.discriminator(real.logits, fake.logits)
+        value += penalty_weight * PENALTIES[penalty](real, fake, mix)
         metrics = {
-            'real_probability': jnp.mean(jax.nn.sigmoid(real_logits)),
-            'fake_probability': jnp.mean(jax.nn.sigmoid(fake_logits)),
+            'real_probability': jnp.mean(jax.nn.sigmoid(real.logits)),
+            'fake_probability': jnp.mean(jax.nn.sigmoid(fake.logits)),
         }
         return value, Aux(model_state, metrics)
 
@@ -121,14 +124,15 @@ class Judged(NamedTuple):
 
     images: jax.Array  # [N, H, W, C]
     logits: jax.Array  # [N]
+    gradient: Callable  # () -> of the logits to the images [N, H, W, C], for no second forward pass
     discriminate: Callable  # images [N, H, W, C] -> logits [N]
 
 
 # Penalties on D, (real, fake, mix [N]) -> scalar.
 PENALTIES = {
     'none': lambda real, fake, mix: 0.0,
-    'r1': lambda real, fake, mix: regularizers.r1(real.discriminate, real.images),
-    'r2': lambda real, fake, mix: regularizers.r2(fake.discriminate, fake.images),
+    'r1': lambda real, fake, mix: regularizers.zero_centered(real.gradient()),
+    'r2': lambda real, fake, mix: regularizers.zero_centered(fake.gradient()),
     'drift': lambda real, fake, mix: regularizers.drift(real.logits),
     'gradient_penalty': lambda real, fake, mix: regularizers.gradient_penalty(
         real.discriminate, real.images, fake.images, mix

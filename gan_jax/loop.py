@@ -49,7 +49,8 @@ def train(config, workdir, devices=None) -> TrainState:
     workdir, devices = Path(workdir), devices or local_devices()
     system = load_system(config.system)
     stages = system.stages(config)
-    gans = {stage: system.make(config, stage, parallel.AXIS) for stage in stages}
+    axis_name = parallel.axis_name(devices)
+    gans = {stage: system.make(config, stage, axis_name) for stage in stages}
     images = open_images(config.data)
     check_batch_sizes(stages, len(images), len(devices))
     check_workdir(workdir, config)
@@ -88,7 +89,8 @@ def train(config, workdir, devices=None) -> TrainState:
         inputs = gans[stages[0]].sample_inputs(sample_rng, NUM_SAMPLES, first_batch)
         inputs = jax.device_put(inputs, devices[0])
         run_steps = {
-            stage: parallel.parallelize(step_function(config, gans[stage]), devices) for stage in stages
+            stage: parallel.parallelize(step_function(config, gans[stage], axis_name), devices)
+            for stage in stages
         }
         samplers = {stage: jax.jit(gans[stage].sample) for stage in stages}
 
@@ -181,7 +183,7 @@ def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
             )
 
 
-def step_function(config, gan: GAN):
+def step_function(config, gan: GAN, axis_name: str | None):
     """One device's step, `(state, resident, item) -> (state, metrics)`, from stored bytes to new parameters.
 
     `item` is uint8 images [B, H, W, C], or int32 indices [B] into `resident`, uint8 images [N, H, W, C]; with
@@ -203,7 +205,7 @@ def step_function(config, gan: GAN):
             batch = jax.vmap(read, in_axes=(0, None, 0))(rngs, resident, item)
         else:
             batch = read(rng, resident, item)
-        return train_step(state, batch, gan=gan, ema=ema, axis_name=parallel.AXIS)
+        return train_step(state, batch, gan=gan, ema=ema, axis_name=axis_name)
 
     return step
 

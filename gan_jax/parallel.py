@@ -39,6 +39,11 @@ def on_one_device(tree):
     return jax.tree.map(lambda x: x.addressable_shards[0].data, tree)
 
 
+def axis_name(devices) -> str | None:
+    """The axis to average over; None for a device alone, which an average over itself would cost time."""
+    return AXIS if len(devices) > 1 else None
+
+
 def example_positions(num_examples: int) -> jax.Array:
     """Global positions [num_examples] of this device's examples in the batch; call it under the pmap."""
     return jax.lax.axis_index(AXIS) * num_examples + jnp.arange(num_examples)
@@ -48,7 +53,7 @@ def parallelize(step_fn, devices):
     """Runs K steps on every device in one dispatch.
 
     Args:
-        step_fn: `(state, resident, item) -> (state, metrics)` for one device, with the axis named `AXIS`.
+        step_fn: `(state, resident, item) -> (state, metrics)` for one device; see `axis_name`.
         devices: the local devices to run on.
 
     Returns:

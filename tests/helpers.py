@@ -74,14 +74,15 @@ def random_batches(config, num_steps, seed=0):
 def run_steps(config, num_devices, num_steps, **replacements):
     """`num_steps` in one dispatch on `num_devices`: (state, metrics [num_steps])."""
     devices = jax.local_devices()[:num_devices]
-    gan = make_gan(config, parallel.AXIS, **replacements)
+    axis_name = parallel.axis_name(devices)
+    gan = make_gan(config, axis_name, **replacements)
     batches = random_batches(config, num_steps)
     create = partial(create_train_state, gan=gan)
     state = parallel.create_replicated(create, jax.random.key(0), {'image': batches[0]}, devices=devices)
 
     def step(state, resident, images):
         batch = {'image': images, 'position': parallel.example_positions(images.shape[0])}
-        return train_step(state, batch, gan=gan, ema=100.0, axis_name=parallel.AXIS)
+        return train_step(state, batch, gan=gan, ema=100.0, axis_name=axis_name)
 
     shares = batches.reshape(num_steps, num_devices, -1, *batches.shape[2:]).swapaxes(0, 1)
     return parallel.parallelize(step, devices)(state, (), parallel.shard(shares, devices))

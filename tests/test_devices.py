@@ -8,7 +8,7 @@ from helpers import run_steps, small_config
 
 from gan_jax import parallel
 
-SGD = {'discriminator': optax.sgd(0.05), 'generator': optax.sgd(0.05)}
+SGD = {'discriminator': optax.sgd(0.01), 'generator': optax.sgd(0.01)}
 
 
 EVERYTHING = {

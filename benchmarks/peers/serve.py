@@ -1,0 +1,67 @@
+"""The PyTorch side of a benchmark, in a process and an environment of its own.
+
+    python serve.py '{"form": "compile", "config": {…}}'
+
+answers 'ready' once it has warmed up, then each number N on its input with the seconds that N steps took, and
+the end of its input with the bytes of memory at the peak of the timed steps.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+# PyTorch asks for a user's name for its cache of compiled code, which a container may not have.
+os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path.home() / '.cache/torchinductor'))
+
+import torch
+from memory import peak_bytes, restart_peak
+
+from peers.latent_gan import make_step
+
+NUM_EXAMPLES = 4096
+WARM_UP = 3  # steps; the first compiles
+
+
+def main(request: str) -> None:
+    """Builds the step that the request describes and times it as often as it is asked to."""
+    request = json.loads(request, object_hook=lambda fields: SimpleNamespace(**fields))
+    config, form = request.config, request.form
+    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision('high')  # TF32 on GPUs, which is JAX's default there
+    players = importlib.import_module(f'peers.{config.system}').make(config)
+    layout = torch.contiguous_format if form == 'eager' else torch.channels_last
+    for network in (players.generator, players.discriminator):
+        network.to(device, memory_format=layout)
+    if form == 'compile':
+        players = players._replace(
+            generator=torch.compile(players.generator), discriminator=torch.compile(players.discriminator)
+        )
+    size = config.data.resolution
+    images = torch.randint(0, 256, (NUM_EXAMPLES, config.data.channels, size, size), dtype=torch.uint8)
+    step = make_step(players, images.to(device, memory_format=layout), config)
+
+    def run(num_steps):
+        started = time.perf_counter()
+        for _ in range(num_steps):
+            losses = step(torch.randint(NUM_EXAMPLES, (config.batch_size,), device=device))
+        losses = [loss.item() for loss in losses]  # waits for the device
+        if not all(abs(loss) < float('inf') for loss in losses):
+            raise FloatingPointError(f'the losses are {losses}')
+        return time.perf_counter() - started
+
+    run(WARM_UP)
+    restart_peak()
+    print('ready', flush=True)
+    for line in sys.stdin:
+        print(run(int(line)), flush=True)
+    print(torch.cuda.max_memory_allocated() if device.type == 'cuda' else peak_bytes(), flush=True)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])
