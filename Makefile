@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-full setup lint format typecheck clean
+.PHONY: train test test-full test-peers bench setup lint format typecheck clean
 
 train: setup  ## train the default config on the embedded data
 	$(BIN)/python train.py
@@ -12,6 +12,12 @@ test: setup  ## every test but the slow ones
 
 test-full: setup  ## every test
 	$(BIN)/python -m pytest
+
+bench: setup .venv-peers/ready  ## seconds per step, beside PyTorch
+	$(BIN)/python benchmarks/throughput.py --peer
+
+test-peers: .venv-peers/ready  ## the PyTorch peers take the same step
+	.venv-peers/bin/python -m pytest -n 0 tests/test_peers.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -32,5 +38,10 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	touch $@
 
+.venv-peers/ready: requirements.txt requirements-dev.txt benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
+	touch $@
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-peers

@@ -1,105 +1,131 @@
-"""Steps per second of a config: python benchmarks/throughput.py --config=configs/dcgan_fashion_mnist.py
+"""How fast a config trains, on synthetic and on its own data, alone or beside PyTorch.
 
-Synthetic data, so that the step alone is measured, on all local devices. A first dispatch compiles and a
-second warms up; then come `--repeats` timed ones.
+python benchmarks/throughput.py --config=configs/dcgan_fashion_mnist.py --peer --json=result.json
+
+All sides take turns in one run, A B A B, so that a machine that slows down slows them all alike.
+docs/performance.md says how each number is taken.
 """
 
+import contextlib
 import json
-import statistics
 import sys
-import time
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from gan_jax import cli, parallel
+from benchmarks.first_step import first_step_seconds
+from benchmarks.measure import measure
+from benchmarks.peer import FORMS, Peer, peer_python
+from benchmarks.sweep import draw, table
+from gan_jax import cli, fields
+from gan_jax.base import UserError
 from gan_jax.config import load_config
-from gan_jax.dry_run import abstract_arguments, step_flops
-from gan_jax.gans import load_system
-from gan_jax.loop import check_batch_sizes, next_item, step_function
+from gan_jax.loop import local_devices
 from gan_jax.pictures import write_atomically
-from gan_jax.schedule import Dispatch
-from gan_jax.train_state import create_train_state
-from gan_jax.train_step import train_step
-
-NUM_EXAMPLES = 4096  # synthetic, on the devices
 
 
 def main(arguments: list[str]) -> None:
-    """Measures and prints a table, and writes one JSON object with --json."""
-    parser = cli.Parser(__doc__)
-    parser.add_argument('--config', default='configs/dcgan_fashion_mnist.py', help='a file with get_config()')
-    parser.add_argument('--repeats', type=cli.whole_number(1), default=10, help='timed dispatches')
-    parser.add_argument('--json', help='file for the result')
-    overrides, others = cli.config_overrides(arguments)
-    options = parser.parse_args(others)
-    result = measure(load_config(options.config, overrides), options.repeats)
-    width = max(map(len, result))
-    for name, value in result.items():
-        print(f'{name:<{width}}  {json.dumps(value)}')
+    """Reads the command line, measures, prints a table and writes one JSON object."""
+    options, overrides = parse(arguments)
+    devices = local_devices()
+    if options.sweep:
+        field, values = options.sweep
+        plot = options.plot or f'runs/throughput_{field}.png'
+        results = [benchmark(options, *at(field, value, options, overrides, devices)) for value in values]
+        result = {'sweep': field, 'results': results}
+        print(table(field, results))
+        draw(plot, field, results)
+        print(f'plot  {plot}')
+    else:
+        result = benchmark(options, overrides, devices)
+        print(listing(result))
     if options.json:
         write_atomically(options.json, (json.dumps(result, indent=2) + '\n').encode())
 
 
-def measure(config, repeats: int) -> dict:
-    """Times `repeats` dispatches of the config's last stage."""
-    system = load_system(config.system)
-    stage = system.stages(config)[-1]
-    devices = jax.local_devices()
-    axis_name = parallel.axis_name(devices)
-    gan = system.make(config, stage, axis_name)
-    num_examples = max(NUM_EXAMPLES, stage.batch_size)
-    shape = (num_examples, stage.resolution, stage.resolution, config.data.channels)
-    rng = np.random.default_rng(0)
-    resident = parallel.replicate(rng.integers(0, 256, shape, np.uint8), devices)
-    check_batch_sizes([stage], num_examples, len(devices))
-    steps = config.steps_per_dispatch
-    dispatch = Dispatch(stage, 0, steps)
-    items_shape = (len(devices), steps * stage.critic_steps, stage.batch_size // len(devices))
-    items = parallel.shard(
-        next_item(iter([rng.integers(0, num_examples, items_shape, np.int32)]), dispatch), devices
+def parse(arguments: list[str]):
+    """(options, the config's overrides)."""
+    parser = cli.Parser(__doc__)
+    add = parser.add_argument
+    add(
+        '--config',
+        default='configs/dcgan_fashion_mnist.py',
+        help='file with get_config(); --config.x=1 sets x',
     )
-    batch = {'image': jnp.zeros((2, *shape[1:]))}
-    create = partial(create_train_state, gan=gan)
-    state = parallel.create_replicated(create, jax.random.key(config.seed), batch, devices=devices)
-    run_steps = parallel.parallelize(step_function(config, gan, axis_name), devices)
+    add('--repeats', type=cli.whole_number(1), default=10, help='timed dispatches of each side')
+    add('--json', type=cli.path('a file'), help='file for the result, one JSON object')
+    add('--trace', type=cli.path('a folder'), help='folder for a profile of one dispatch')
+    add('--peer', action='store_true', help='the same step in PyTorch, in turns with ours')
+    add(
+        '--peer_python',
+        type=cli.path('a Python'),
+        help='a Python that has PyTorch; default: .venv-peers, or ours',
+    )
+    add(
+        '--sweep',
+        type=sweep,
+        help='batch_size=64,128 (or num_devices, or steps_per_dispatch): one measurement for each',
+    )
+    add('--plot', type=cli.path('a file'), help='PNG of a sweep; default: runs/throughput_<field>.png')
+    add('--only_step', action='store_true', help='leave out the pipeline and the time to the first step')
+    add(
+        '--peak-tflops',
+        type=cli.value_of(fields.number(above=0)),
+        help="the chip's peak in the config's dtype, for mfu; known for some",
+    )
+    overrides, others = cli.config_overrides(arguments)
+    return parser.parse_args(others), overrides
 
-    seconds = []
-    for _ in range(repeats + 2):
-        started = time.perf_counter()
-        state, _ = jax.block_until_ready(run_steps(state, resident, items))
-        seconds.append(time.perf_counter() - started)
-    first, _, *timed = seconds
-    step_seconds = [each / config.steps_per_dispatch for each in timed]
-    median = statistics.median(step_seconds)
 
-    single = system.make(config, stage, None)
-    arguments = abstract_arguments(config, single, stage)
-    step = partial(train_step, gan=single, ema=1000 * config.ema_half_life_kimg, axis_name=None)
-    flops = step_flops(step, *arguments)
-    return {
-        'system': config.system,
-        'resolution': stage.resolution,
-        'batch_size': stage.batch_size,
-        'dtype': config.dtype,
-        'num_devices': len(devices),
-        'device_kind': devices[0].device_kind,
-        'jax_version': jax.__version__,
-        'steps_per_dispatch': config.steps_per_dispatch,
-        'step_seconds': {'min': min(step_seconds), 'median': median, 'max': max(step_seconds)},
-        'images_per_second': stage.images_per_step / median,
-        'images_per_second_per_device': stage.images_per_step / median / len(devices),
-        'seconds_per_kimg': 1000 * median / stage.images_per_step,
-        'flops_per_step': flops,
-        'least_flops_per_step': float(single.least_flops(stage.batch_size)),
-        'achieved_flops_per_second': flops / median,
-        'compile_seconds': first - statistics.median(timed),
-    }
+def sweep(text: str) -> tuple[str, list[int]]:
+    """An argparse type: 'batch_size=64,128' to ('batch_size', [64, 128])."""
+    field, _, values = text.partition('=')
+    if field not in ('batch_size', 'num_devices', 'steps_per_dispatch'):
+        takes = 'takes batch_size=64,128, num_devices=1,2 or steps_per_dispatch=1,16'
+        raise UserError(f'--sweep: {text!r} will not do; {takes}')
+    return field, [cli.whole_number(1)(value) for value in values.split(',')]
+
+
+def at(field: str, value: int, options, overrides: dict, devices: list):
+    """(overrides, devices) of one point of a sweep. More devices get a batch as many times larger."""
+    if field != 'num_devices':
+        return {**overrides, field: str(value)}, devices
+    if value > len(devices):
+        raise UserError(f'--sweep: num_devices={value} will not do; takes at most {len(devices)} here')
+    config: Any = load_config(options.config, overrides)
+    return {**overrides, 'batch_size': str(value * config.batch_size)}, devices[:value]
+
+
+def benchmark(options, overrides: dict, devices: list) -> dict:
+    """One measurement, with the peers, the pipeline and the first step where they are asked for."""
+    config: Any = load_config(options.config, overrides)
+    with contextlib.ExitStack() as stack:
+        peers = []
+        for form in FORMS if options.peer else ():
+            peers.append(Peer(config, form, peer_python(options.peer_python)))
+            stack.callback(peers[-1].close)
+            peers[-1].wait()
+        result = measure(
+            config,
+            devices,
+            peers,
+            repeats=options.repeats,
+            with_pipeline=not (options.only_step or options.sweep),
+            peak_tflops=options.peak_tflops,
+            trace=options.trace,
+        )
+    is_prepared = result['data_wait_fraction'] is not None
+    result['time_to_first_step_seconds'] = (
+        first_step_seconds(options.config, overrides, config.steps_per_dispatch) if is_prepared else None
+    )
+    return result
+
+
+def listing(result: dict) -> str:
+    """A number a line."""
+    width = max(map(len, result))
+    return '\n'.join(f'{name:<{width}}  {json.dumps(value)}' for name, value in result.items())
 
 
 if __name__ == '__main__':

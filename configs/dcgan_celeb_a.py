@@ -44,6 +44,7 @@ def get_config():
                 'regularizer_weight': 0.0,  # gamma of R1 and R2 (10), lambda of the gradient penalty (10)
                 'spectral_norm': False,  # on D
             },
+            'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
             'ema_half_life_kimg': 10.0,  # half-life of G's average in thousands of images; 0: off
             'log_every_steps': 100,
             'sample_every_steps': 1000,

@@ -51,6 +51,7 @@ def get_config():
                 'regularizer': 'none',  # on D: none, r1, r2, gradient_penalty, drift
                 'regularizer_weight': 0.0,  # gamma of R1 and R2 (10), lambda of the gradient penalty (10)
             },
+            'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
             'ema_half_life_kimg': 5.0,  # half-life of G's average in thousands of images; 0: off
             'log_every_steps': 200,
             'sample_every_steps': 2000,

@@ -31,6 +31,7 @@ FIELDS = {
     'data.fit': fields.one_of(('crop', 'pad')),
     'data.flip': fields.flag(),
     'data.placement': fields.one_of(('auto', 'device', 'host')),
+    'compilation_cache': fields.flag(),
     'ema_half_life_kimg': fields.number(least=0),
     'log_every_steps': fields.whole(least=1),
     'sample_every_steps': fields.whole(least=1),
@@ -45,6 +46,7 @@ FREE = (
     'sample_every_steps',
     'checkpoint_every_steps',
     'keep_checkpoints',
+    'compilation_cache',
     'data.data_dir',
     'data.placement',
 )

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from gan_jax import checkpoint, parallel
 from gan_jax.augment import normalize, random_flip
 from gan_jax.base import GAN, Preempted, TrainingFailed, UserError
+from gan_jax.compilation import Programs, keep_on_disk
 from gan_jax.config import check_workdir, to_json
 from gan_jax.data.pipeline import feed, fits_on_device, order
 from gan_jax.data.source import open_images
@@ -54,6 +55,8 @@ def train(config, workdir, devices=None) -> TrainState:
     images = open_images(config.data)
     check_batch_sizes(stages, len(images), len(devices))
     check_workdir(workdir, config)
+    if config.compilation_cache:
+        keep_on_disk()
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
@@ -93,6 +96,7 @@ def train(config, workdir, devices=None) -> TrainState:
             for stage in stages
         }
         samplers = {stage: jax.jit(gans[stage].sample) for stage in stages}
+        programs = stack.enter_context(contextlib.closing(Programs()))
 
         intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
         schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals], first_step)
@@ -109,9 +113,13 @@ def train(config, workdir, devices=None) -> TrainState:
         for dispatch in schedule():
             with stopwatch.waiting():
                 item = parallel.shard(next_item(items, dispatch), devices)
-            state, metrics = run_steps[dispatch.stage](state, resident, item)
+            stage = dispatch.stage
+            program = stage, dispatch.num_steps
+            state, metrics = programs.run(program, run_steps[stage], state, resident, item)
             if unchecked:
                 check_finite(*unchecked, checkpoints)
+            if not unchecked or stage != unchecked[0].stage:  # its sampler is compiled while it trains
+                programs.prepare(stage, samplers[stage], *averaged_generator(state), inputs)
             unchecked = dispatch, metrics
             step, kimg = dispatch.last_step, dispatch.last_image / 1000
             log, sample, save = (step % interval == 0 or step == end.last_step for interval in intervals)
@@ -128,8 +136,8 @@ def train(config, workdir, devices=None) -> TrainState:
                 report(step, kimg, values)
                 stopwatch.restart()
             if sample:
-                averaged = parallel.on_one_device((state.ema_params, state.ema_model_state))
-                grid = image_grid(jax.device_get(samplers[dispatch.stage](*averaged, inputs)))
+                pictures = programs.run(stage, samplers[stage], *averaged_generator(state), inputs)
+                grid = image_grid(jax.device_get(pictures))
                 grid_path = workdir / 'samples' / f'step_{step:08d}.png'
                 save_png(grid_path, grid, {'step': str(step), 'seed': str(config.seed)})
                 writer.image(step, grid)
@@ -155,6 +163,11 @@ def local_devices() -> list:
         raise UserError(
             f'JAX_PLATFORMS: {platforms!r} gives no devices: {error}; takes cpu, cuda or tpu'
         ) from None
+
+
+def averaged_generator(state: TrainState):
+    """The parameters and the model state to sample with, on the first device."""
+    return parallel.on_one_device((state.ema_params, state.ema_model_state))
 
 
 def next_item(items, dispatch: Dispatch):

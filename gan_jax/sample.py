@@ -12,6 +12,7 @@ import numpy as np
 
 from gan_jax import checkpoint, cli
 from gan_jax.base import UserError
+from gan_jax.compilation import keep_on_disk
 from gan_jax.config import read_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
@@ -27,6 +28,8 @@ def main(arguments: list[str]) -> None:
     options = parse(arguments)
     workdir, out = Path(options.workdir), Path(options.out)
     system, config = open_system(workdir)
+    if config.compilation_cache:
+        keep_on_disk()
     step, state, gan, batch = read_state(workdir, options.checkpoint, system, config)
     ends = 2 if options.interpolate else 1
     inputs = gan.sample_inputs(jax.random.key(options.seed), ends * options.num, batch)

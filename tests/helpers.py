@@ -31,6 +31,7 @@ SHORT = {
     'log_every_steps': 4,
     'sample_every_steps': 8,
     'checkpoint_every_steps': 4,
+    'compilation_cache': False,
 }
 
 

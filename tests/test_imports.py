@@ -11,7 +11,7 @@ PACKAGE = ROOT / 'gan_jax'
 # From the ground up; a file may import what stands on a line before its own.
 FLOORS = [
     {'base', 'convolution', 'fields', 'augment', 'latents', 'losses', 'regularizers', 'stopwatch'},
-    {'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'cli'},
+    {'compilation', 'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'cli'},
     {'train_step', 'game', 'writers', 'data'},
     {'gans', 'checkpoint'},
     {'config'},

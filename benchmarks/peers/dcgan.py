@@ -1,9 +1,12 @@
 """DCGAN in PyTorch: the networks and optimizers of `gan_jax/gans/dcgan.py`."""
 
+import itertools
+
 import torch
-from peers.latent_gan import Players
 from torch import nn
 from torch.nn import functional
+
+from benchmarks.peers.latent_gan import Players
 
 
 class Generator(nn.Module):
@@ -16,7 +19,7 @@ class Generator(nn.Module):
         # On a single pixel the first transposed convolution is a matrix product, and faster as one.
         self.project = nn.Linear(latent_dim, base**2 * features[0], bias=False)
         self.norms = nn.ModuleList(nn.BatchNorm2d(each) for each in features)
-        sizes = zip(features, [*features[1:], channels], strict=True)
+        sizes = itertools.pairwise([*features, channels])
         self.convs = nn.ModuleList(nn.ConvTranspose2d(*each, 4, 2, 1, bias=False) for each in sizes)
 
     def forward(self, z):
@@ -32,7 +35,7 @@ class Discriminator(nn.Module):
     def __init__(self, base, depth, width, channels):
         super().__init__()
         features = [channels, *(width * 2**level for level in range(depth))]
-        sizes = zip(features[:-1], features[1:], strict=True)
+        sizes = itertools.pairwise(features)
         self.convs = nn.ModuleList(nn.Conv2d(*each, 4, 2, 1, bias=False) for each in sizes)
         self.norms = nn.ModuleList([nn.Identity(), *(nn.BatchNorm2d(each) for each in features[2:])])
         self.logit = nn.Conv2d(features[-1], 1, base, bias=False)

@@ -1,9 +1,10 @@
 """The original GAN in PyTorch: the networks and optimizers of `gan_jax/gans/gan.py`."""
 
 import torch
-from peers.latent_gan import Players
 from torch import nn
 from torch.nn import functional
+
+from benchmarks.peers.latent_gan import Players
 
 
 class Generator(nn.Module):

@@ -2,8 +2,8 @@
 
     python serve.py '{"form": "compile", "config": {…}}'
 
-answers 'ready' once it has warmed up, then each number N on its input with the seconds that N steps took, and
-the end of its input with the bytes of memory at the peak of the timed steps.
+answers with what it is, as JSON, once it has warmed up; then to each number N on its input with the seconds
+that N steps took; and to the end of its input with the bytes of memory at the peak of the timed steps.
 """
 
 import importlib
@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 # PyTorch asks for a user's name for its cache of compiled code, which a container may not have.
 os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path.home() / '.cache/torchinductor'))
 
 import torch
-from memory import peak_bytes, restart_peak
 
-from peers.latent_gan import make_step
+from benchmarks.memory import peak_bytes, restart_peak
+from benchmarks.peers.latent_gan import make_step
 
 NUM_EXAMPLES = 4096
 WARM_UP = 3  # steps; the first compiles
@@ -34,7 +34,7 @@ def main(request: str) -> None:
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision('high')  # TF32 on GPUs, which is JAX's default there
-    players = importlib.import_module(f'peers.{config.system}').make(config)
+    players = importlib.import_module(f'benchmarks.peers.{config.system}').make(config)
     layout = torch.contiguous_format if form == 'eager' else torch.channels_last
     for network in (players.generator, players.discriminator):
         network.to(device, memory_format=layout)
@@ -57,10 +57,11 @@ def main(request: str) -> None:
 
     run(WARM_UP)
     restart_peak()
-    print('ready', flush=True)
+    print(json.dumps({'pytorch_version': torch.__version__, 'threads': torch.get_num_threads()}), flush=True)
     for line in sys.stdin:
         print(run(int(line)), flush=True)
-    print(torch.cuda.max_memory_allocated() if device.type == 'cuda' else peak_bytes(), flush=True)
+    peak = torch.cuda.max_memory_allocated() if device.type == 'cuda' else peak_bytes()
+    print(json.dumps(peak), flush=True)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,50 @@
+"""What XLA has compiled: kept on disk from run to run, and made beside the run before it is needed."""
+
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+
+
+def keep_on_disk() -> None:
+    """Keeps compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another."""
+    if os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+        return
+    with contextlib.suppress(RuntimeError):  # a user without a home has no cache
+        folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+        jax.config.update('jax_compilation_cache_dir', str(folder / 'gan_jax'))
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+class Programs:
+    """Jitted functions, each compiled once for the shapes it is first given, in a thread beside the run.
+
+    A program is known by a key of the caller's. `prepare` begins its compilation and returns at once, so that
+    a sampler or the next stage is ready when the run gets there.
+    """
+
+    def __init__(self):
+        self._threads = ThreadPoolExecutor(thread_name_prefix='compile')
+        self._compiled = {}
+
+    def prepare(self, key, function, *arguments) -> None:
+        """Begins to compile `function`, jitted, for arrays like `arguments`, unless that has been done."""
+        if key not in self._compiled:
+            # Shapes, as the arrays themselves may have been donated by the time the thread looks at them.
+            shapes = jax.tree.map(_shape, arguments)
+            self._compiled[key] = self._threads.submit(lambda: function.lower(*shapes).compile())
+
+    def run(self, key, function, *arguments):
+        """`function(*arguments)`, once it is compiled; raises what its compilation raised."""
+        self.prepare(key, function, *arguments)
+        return self._compiled[key].result()(*arguments)
+
+    def close(self) -> None:
+        """Lets go of the threads; a compilation that has begun is waited for at the end of the process."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _shape(x):
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)

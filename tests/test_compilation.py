@@ -1,0 +1,58 @@
+"""Compiled programs: kept on disk unless the config says no, and made beside the run."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import jax
+import jax.numpy as jnp
+import pytest
+from helpers import ROOT, flags
+
+from gan_jax.compilation import Programs
+
+
+@pytest.mark.parametrize('is_on', [True, False])
+def test_a_run_keeps_what_it_compiled_if_the_config_says_so(tmp_path, is_on):
+    command = [sys.executable, ROOT / 'train.py', f'--workdir={tmp_path / "run"}']
+    others = [flag for flag in flags('gan', num_steps=2) if 'compilation_cache' not in flag]
+    environment = {**os.environ, 'XDG_CACHE_HOME': str(tmp_path / 'cache')}
+    subprocess.run(
+        [*command, *others, f'--config.compilation_cache={is_on}'],
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    kept = list((tmp_path / 'cache').rglob('jit_*'))
+    assert bool(kept) == is_on
+
+
+def test_a_program_is_compiled_beside_its_caller_and_once():
+    programs = Programs()
+    may_go_on, traced = threading.Event(), []
+
+    def double(x):
+        assert may_go_on.wait(60)
+        traced.append(threading.current_thread())
+        return 2 * x
+
+    x, jitted = jnp.ones(3), jax.jit(double, donate_argnums=0)
+    programs.prepare('double', jitted, x)
+    assert not traced
+    may_go_on.set()
+    x = programs.run('double', jitted, x)
+    x = programs.run('double', jitted, x)
+    assert x.tolist() == [4, 4, 4]
+    (thread,) = traced
+    assert thread is not threading.current_thread()
+    programs.close()
+
+
+def test_what_does_not_compile_raises_where_it_is_run():
+    programs = Programs()
+    programs.prepare('bad', jax.jit(lambda x: x @ jnp.ones((4, 4))), jnp.ones(3))
+    with pytest.raises(TypeError, match='dot_general'):
+        programs.run('bad', jax.jit(lambda x: x), jnp.ones(3))
+    programs.close()

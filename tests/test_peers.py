@@ -1,0 +1,109 @@
+"""The PyTorch peers of the benchmark take our step: the same counts, outputs, losses and update."""
+
+import importlib
+import json
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import ROOT
+
+from gan_jax.config import load_config, to_json
+from gan_jax.gans import load_system
+from gan_jax.latents import example_keys, normal
+from gan_jax.train_state import create_train_state
+from gan_jax.train_step import train_step
+
+torch = pytest.importorskip('torch', reason='PyTorch is not installed here: make test-peers')
+
+BATCH_SIZE = 16
+CONFIGS = {
+    'gan_fashion_mnist': {
+        'gan.keep_pixels': '1',
+        'gan.keep_hidden': '1',
+    },  # dropout draws other numbers there
+    'dcgan_fashion_mnist': {},
+    'dcgan_cifar10': {'gan.width': '8'},
+    'dcgan_celeb_a': {'gan.width': '16'},
+}
+
+
+@pytest.fixture(scope='module', params=CONFIGS)
+def pair(request):
+    """Ours and the peer with the same weights: (config, gan, state, batch, z of the step, players, step)."""
+    overrides = {'batch_size': str(BATCH_SIZE), **CONFIGS[request.param]}
+    config = load_config(str(ROOT / f'configs/{request.param}.py'), overrides)
+    system = load_system(config.system)
+    (stage,) = system.stages(config)
+    gan = system.make(config, stage, None)
+    size, channels = config.data.resolution, config.data.channels
+    pixels = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, size, size, channels), np.uint8)
+    batch = {'image': jnp.asarray(pixels) / 127.5 - 1, 'position': jnp.arange(BATCH_SIZE)}
+    state = create_train_state(jax.random.key(0), batch, gan=gan)
+
+    attributes = json.loads(to_json(config), object_hook=lambda fields: SimpleNamespace(**fields))
+    players = importlib.import_module(f'benchmarks.peers.{config.system}').make(attributes)
+    for player in ('generator', 'discriminator'):
+        copy_weights(state.params[player], getattr(players, player))
+    make_step = importlib.import_module('benchmarks.peers.latent_gan').make_step
+    step = make_step(players, torch.tensor(pixels.transpose(0, 3, 1, 2)), attributes)
+    return config, gan, state, batch, players, step
+
+
+def latents_of(state, step, config):
+    """The z that `train_step` draws in a step."""
+    rng = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.rng, step), 0), 0)
+    return torch.tensor(np.array(normal(example_keys(rng, jnp.arange(BATCH_SIZE)), config.gan.latent_dim)))
+
+
+def copy_weights(params, network):
+    """Ours into a PyTorch network whose layers stand in the same order."""
+    weights = [leaf for _, leaf in sorted(jax.tree_util.tree_leaves_with_path(params), key=in_order)]
+    with torch.no_grad():
+        for parameter, ours in zip(ordered_parameters(network), weights, strict=True):
+            ours = np.asarray(ours)
+            # Kernels [k_h, k_w, C, D] and matrices [inputs, outputs] are the other way round there.
+            axes = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[ours.ndim]
+            parameter.copy_(torch.tensor(ours.transpose(axes)))
+
+
+def in_order(path_and_leaf):
+    """Layers by kind and number, and a layer's weight before its bias."""
+    layer, leaf = (key.key for key in path_and_leaf[0])
+    kind = ['project', 'hidden', 'maxout', 'Conv', 'ConvTranspose', 'pixels', 'to', 'logit', 'BatchNorm']
+    name, _, number = layer.partition('_')
+    return kind.index(name), number, leaf == 'bias'
+
+
+def ordered_parameters(network):
+    """As `in_order` has ours: those of the norms come last."""
+    named = list(network.named_parameters())
+    return [parameter for norms in (False, True) for name, parameter in named if ('norms' in name) == norms]
+
+
+def test_parameter_counts(pair):
+    _, _, state, _, players, _ = pair
+    for player in ('generator', 'discriminator'):
+        ours = sum(leaf.size for leaf in jax.tree.leaves(state.params[player]))
+        assert sum(each.numel() for each in getattr(players, player).parameters()) == ours
+
+
+def test_outputs_losses_and_update(pair):
+    config, gan, state, batch, players, peer_step = pair
+    z = latents_of(state, 0, config)
+    with torch.no_grad():
+        theirs = players.generator(z).numpy().transpose(0, 2, 3, 1)
+    rng = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.rng, 0), 0), 0)
+    ours, _ = gan.generate(state.params['generator'], state, batch, rng)
+    np.testing.assert_allclose(ours['fake'], theirs, rtol=1e-4, atol=1e-5)
+
+    step = jax.jit(partial(train_step, gan=gan, ema=1000 * config.ema_half_life_kimg, axis_name=None))
+    for number in range(2):  # the second step's losses tell whether the first has moved both alike
+        z = latents_of(state, number, config)
+        state, metrics = step(state, batch)
+        discriminator_loss, generator_loss = peer_step(torch.arange(BATCH_SIZE), z)
+        np.testing.assert_allclose(metrics['discriminator_loss'], discriminator_loss.item(), rtol=1e-4)
+        np.testing.assert_allclose(metrics['generator_loss'], generator_loss.item(), rtol=1e-4)
