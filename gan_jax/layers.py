@@ -35,10 +35,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        kernel = self.param('kernel', self.kernel_init, (x.shape[-1], self.features))
-        if self.spectral_norm:
-            kernel = spectrally_normalized(self, kernel)
-        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        y = x.astype(self.dtype) @ _kernel(self, (x.shape[-1], self.features), self.spectral_norm)
         return _plus_bias(self, y) if self.use_bias else y
 
 
@@ -56,10 +53,8 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, x.shape[-1], self.features))
-        if self.spectral_norm:
-            kernel = spectrally_normalized(self, kernel)
-        y = conv(x.astype(self.dtype), kernel.astype(self.dtype), self.strides, self.padding)
+        kernel = _kernel(self, (*self.kernel_size, x.shape[-1], self.features), self.spectral_norm)
+        y = conv(x.astype(self.dtype), kernel, self.strides, self.padding)
         return _plus_bias(self, y) if self.use_bias else y
 
 
@@ -76,9 +71,16 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        kernel = self.param('kernel', self.kernel_init, (*self.kernel_size, self.features, x.shape[-1]))
-        y = conv_transpose(x.astype(self.dtype), kernel.astype(self.dtype), self.strides, self.padding)
+        kernel = _kernel(self, (*self.kernel_size, self.features, x.shape[-1]))
+        y = conv_transpose(x.astype(self.dtype), kernel, self.strides, self.padding)
         return _plus_bias(self, y) if self.use_bias else y
+
+
+def _kernel(module, shape, spectral_norm=False):
+    kernel = module.param('kernel', module.kernel_init, shape)
+    if spectral_norm:
+        kernel = spectrally_normalized(module, kernel)
+    return kernel.astype(module.dtype)
 
 
 def _plus_bias(module, y):

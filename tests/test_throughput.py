@@ -14,7 +14,7 @@ FIELDS = {
     *('steps_per_dispatch', 'step_seconds', 'images_per_second', 'images_per_second_per_device'),
     *('seconds_per_kimg', 'flops_per_step', 'least_flops_per_step', 'achieved_flops_per_second', 'mfu'),
     *('peak_memory_bytes', 'compile_seconds', 'time_to_first_step_seconds', 'data_wait_fraction'),
-    *('pipeline_step_seconds', 'pipeline_to_synthetic'),
+    *('product_flops_per_second', 'pipeline_step_seconds', 'pipeline_to_synthetic'),
 }
 # Plays a peer: a hundredth of a second a step.
 STUB = """#!{python}

@@ -46,7 +46,7 @@ class Generator(nn.Module):
 
         features = self.width * 2 ** (self.depth - 1)
         # A transposed convolution of a single pixel is a matrix product.
-        x = nn.Dense(
+        x = layers.Dense(
             self.base**2 * features, use_bias=False, kernel_init=conv_init, dtype=self.dtype, name='project'
         )(z)
         x = norm_relu(x.reshape(-1, self.base, self.base, features))

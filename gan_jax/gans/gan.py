@@ -36,7 +36,7 @@ class Generator(nn.Module):
     def __call__(self, z, train):
         del train
         height, width, channels = self.image_shape
-        dense = lambda features, name: nn.Dense(
+        dense = lambda features, name: layers.Dense(
             features, kernel_init=layers.symmetric_uniform(0.05), dtype=self.dtype, name=name
         )
         x = nn.relu(dense(self.units, 'hidden_0')(z))
