@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-_NHWC = ('NHWC', 'HWIO', 'NHWC')
+_convolve = functools.partial(lax.conv_general_dilated, dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 _custom_vjp: Any = functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 _plain = contextvars.ContextVar('plain_convolutions', default=False)
 
@@ -82,18 +82,12 @@ def conv_transpose(x, kernel, strides, padding):
 
 
 def _plain_conv(x, kernel, s, p):
-    return lax.conv_general_dilated(x, kernel, (s, s), [(p, p), (p, p)], dimension_numbers=_NHWC)
+    return _convolve(x, kernel, (s, s), [(p, p), (p, p)])
 
 
 def _plain_conv_transpose(x, kernel, s, p):
-    return lax.conv_general_dilated(
-        x,
-        jnp.flip(kernel, (0, 1)).swapaxes(2, 3),
-        (1, 1),
-        [(k - 1 - p, k - 1 - p) for k in kernel.shape[:2]],
-        lhs_dilation=(s, s),
-        dimension_numbers=_NHWC,
-    )
+    padding = [(k - 1 - p, k - 1 - p) for k in kernel.shape[:2]]
+    return _convolve(x, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1), padding, lhs_dilation=(s, s))
 
 
 def _at_least_float32(x, kernel):
@@ -103,8 +97,9 @@ def _at_least_float32(x, kernel):
     return x.astype(wide), kernel.astype(wide), dtype
 
 
-# Fewer channels than this are too few for a convolution. Measured on two x86-64 cores, as are all the rules.
-_NARROW = 8
+# Measured on two x86-64 cores, as are all the rules that choose a form.
+_NARROW = 8  # fewer channels than this are too few for a convolution
+_CACHED_NUMBERS = 2**18  # of float32, a megabyte
 
 
 class _Geometry(NamedTuple):
@@ -154,14 +149,26 @@ def _correlate(x, y, padding, dilation):
     """Sums x [N, H, W, C] · y [N, h, w, D] over N and pixels, at each place of y on x -> [k_h, k_w, C, D]."""
     # The barriers keep XLA from folding the transposes into the convolution's dimension numbers, which
     # inside a scan would cost it the fast path (two hundred times the time).
-    return lax.conv_general_dilated(
-        lax.optimization_barrier(x.transpose(3, 1, 2, 0)),
-        lax.optimization_barrier(y.transpose(1, 2, 0, 3)),
-        (1, 1),
-        padding,
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=_NHWC,
-    ).transpose(1, 2, 0, 3)
+    x = lax.optimization_barrier(x.transpose(3, 1, 2, 0))
+    y = lax.optimization_barrier(y.transpose(1, 2, 0, 3))
+    # In pieces, as y is the kernel here, and one that the cache cannot hold is fetched again and again.
+    (low, high), height = padding[0], y.shape[0]
+    reach = low + x.shape[1] + high - dilation * (height - 1)  # rows of x that meet a row of y
+    rows = max(1, height * _CACHED_NUMBERS // y.size)
+    kernel: Any = 0
+    for first in range(0, height, rows):
+        piece = y[first : first + rows]
+        start = dilation * first - low
+        stop = start + dilation * (len(piece) - 1) + reach
+        outside = max(-start, 0), max(stop - x.shape[1], 0)
+        kernel += _convolve(
+            x[:, max(start, 0) : stop],
+            piece,
+            (1, 1),
+            [outside, padding[1]],
+            rhs_dilation=(dilation, dilation),
+        )
+    return kernel.transpose(1, 2, 0, 3)
 
 
 def _save_operands(map_, geometry, *operands):
@@ -210,8 +217,7 @@ def _by_phases(geometry, y, kernel):
         for column in range(s):
             (a, pad_h), (b, pad_w) = axis_phase(row, 0), axis_phase(column, 1)
             taps = jnp.flip(flipped[a::s, b::s], (0, 1))
-            pixels = lax.conv_general_dilated(y, taps, (1, 1), [pad_h, pad_w], dimension_numbers=_NHWC)
-            columns.append(pixels)
+            columns.append(_convolve(y, taps, (1, 1), [pad_h, pad_w]))
         rows.append(jnp.stack(columns, 3))
     n, h, w, _, c = rows[0].shape
     x = jnp.stack(rows, 2).reshape(n, h * s, w * s, c)

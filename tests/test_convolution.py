@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from gan_jax import convolution
 from gan_jax.convolution import conv, conv_transpose, plain_convolutions
 
 # kernel, strides, padding, height, width, wide side's channels, strided side's channels
@@ -26,6 +27,11 @@ SHAPES = [
     (3, 1, 1, 5, 6, 4, 8),
     (3, 1, 1, 5, 6, 8, 4),  # narrow at the other end: toRGB
     (1, 1, 0, 4, 4, 8, 3),
+    (7, 1, 3, 9, 8, 3, 9),  # CycleGAN's first and last layers
+    (7, 1, 3, 8, 9, 9, 3),
+    (6, 2, 2, 8, 9, 9, 8),
+    (2, 2, 0, 6, 8, 8, 9),
+    (2, 1, 1, 5, 4, 9, 8),
     (4, 1, 0, 4, 4, 10, 1),  # DCGAN's last layer of D and, transposed, first of G
 ]
 
@@ -73,6 +79,13 @@ def test_equals_the_plain_form_to_second_gradients(case, transposed):
     with plain_convolutions():
         plain = jax.jit(lambda *args: both(*args))(x, kernel)
     assert_close(fast, plain)
+
+
+@pytest.mark.parametrize('case', [SHAPES[2], SHAPES[4], SHAPES[8], SHAPES[11]], ids=str)
+def test_pieces_of_a_weight_gradient_add_up(case, monkeypatch):
+    """A strided side too large for the cache is taken a few rows at a time, here a single one."""
+    monkeypatch.setattr(convolution, '_CACHED_NUMBERS', 1)
+    test_equals_the_plain_form_to_second_gradients(case, transposed=False)
 
 
 @pytest.mark.parametrize('case', SHAPES, ids=str)
