@@ -36,14 +36,14 @@ SHAPES = [
 ]
 
 
-def operands(case):
-    """-> (x [2, H, W, C], kernel [k, k, C, D], y [2, H', W', D], strides, padding)"""
+def operands(case, num_images=2):
+    """-> (x [N, H, W, C], kernel [k, k, C, D], y [N, H', W', D], strides, padding)"""
     k, strides, padding, height, width, c, d = case
     size = [(n + 2 * padding - k) // strides + 1 for n in (height, width)]
     rng = np.random.default_rng(0)
     x, kernel, y = (
         rng.standard_normal(shape, np.float32)
-        for shape in ((2, height, width, c), (k, k, c, d), (2, *size, d))
+        for shape in ((num_images, height, width, c), (k, k, c, d), (num_images, *size, d))
     )
     return x, kernel, y, strides, padding
 
@@ -69,11 +69,7 @@ def assert_close(got, wanted):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
-@pytest.mark.parametrize('case', SHAPES, ids=str)
-@pytest.mark.parametrize('transposed', [False, True], ids=['conv', 'transpose'])
-def test_equals_the_plain_form_to_second_gradients(case, transposed):
-    x, kernel, y, strides, padding = operands(case)
-    function, x = (conv_transpose, y) if transposed else (conv, x)
+def assert_equals_the_plain_form(function, x, kernel, strides, padding):
     both = values_and_gradients(lambda x, kernel: function(x, kernel, strides, padding))
     fast = jax.jit(both)(x, kernel)
     with plain_convolutions():
@@ -81,11 +77,20 @@ def test_equals_the_plain_form_to_second_gradients(case, transposed):
     assert_close(fast, plain)
 
 
+@pytest.mark.parametrize('case', SHAPES, ids=str)
+@pytest.mark.parametrize('transposed', [False, True], ids=['conv', 'transpose'])
+def test_equals_the_plain_form_to_second_gradients(case, transposed):
+    x, kernel, y, strides, padding = operands(case)
+    function, x = (conv_transpose, y) if transposed else (conv, x)
+    assert_equals_the_plain_form(function, x, kernel, strides, padding)
+
+
 @pytest.mark.parametrize('case', [SHAPES[2], SHAPES[4], SHAPES[8], SHAPES[11]], ids=str)
 def test_pieces_of_a_weight_gradient_add_up(case, monkeypatch):
-    """A strided side too large for the cache is taken a few rows at a time, here a single one."""
+    """A batch too large for the cache is taken a few images at a time, here 8, 8 and the last."""
     monkeypatch.setattr(convolution, '_CACHED_NUMBERS', 1)
-    test_equals_the_plain_form_to_second_gradients(case, transposed=False)
+    x, kernel, _, strides, padding = operands(case, num_images=17)
+    assert_equals_the_plain_form(conv, x, kernel, strides, padding)
 
 
 @pytest.mark.parametrize('case', SHAPES, ids=str)
