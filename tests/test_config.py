@@ -162,6 +162,7 @@ def test_the_free_fields_are_those_that_no_result_depends_on():
     assert set(FREE) < set(configs.FIELDS)
     assert set(FREE) == {
         *('num_steps', 'log_every_steps', 'sample_every_steps', 'checkpoint_every_steps', 'keep_checkpoints'),
+        'compilation_cache',
         *('data.data_dir', 'data.placement'),
     }
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from helpers import ROOT, make_gan, random_batches, single_step, small_config
 
+from gan_jax import layers
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments, report
 from gan_jax.gans import load_system
 from gan_jax.gans.dcgan import base_and_depth
+from gan_jax.train_step import train_step
 
 
 def parameters(config):
@@ -42,6 +44,7 @@ def test_parameter_counts(config, overrides, generator, discriminator):
     [
         ('dcgan_fashion_mnist', {}),
         ('dcgan_celeb_a', {}),
+        ('dcgan_fashion_mnist', {'gan.regularizer': 'r1', 'gan.regularizer_weight': '10'}),
         ('gan_fashion_mnist', {}),
         ('gan_fashion_mnist', {'gan.regularizer': 'r1', 'gan.regularizer_weight': '10'}),
         ('dcgan_fashion_mnist', {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'}),
@@ -56,6 +59,24 @@ def test_a_step_does_no_more_than_the_least_work(config, overrides):
     ratio = stage['flops_per_step'] / stage['least_flops_per_step']
     print(f'{stage["flops_per_step"]:.4g} flops, {ratio:.3f} of the least')
     assert 0.95 < ratio < 1.05
+
+
+@pytest.mark.parametrize('config', ['dcgan_fashion_mnist', 'dcgan_celeb_a'])
+def test_the_form_for_cpus_does_no_more_than_all_taps(config, monkeypatch):
+    """A product or an overlap-add computes the taps on the padding, too; nothing else may be added."""
+
+    def all_taps(size, kernel, strides, padding, inputs, outputs):
+        places = (size + 2 * padding - kernel) // strides + 1
+        return 2 * (places * kernel) ** 2 * inputs * outputs
+
+    monkeypatch.setattr(layers, 'conv_flops', all_taps)
+    config = load_config(str(ROOT / f'configs/{config}.py'), {'batch_size': '64'})
+    gan = make_gan(config)
+    state, batch = abstract_arguments(config, gan, load_system(config.system).stages(config)[0])
+    step = jax.jit(functools.partial(train_step, gan=gan, ema=1.0, axis_name=None))
+    flops = step.lower(state, batch).compile().cost_analysis()['flops']
+    print(f'{flops:.4g} flops, {flops / gan.least_flops(64):.3f} of all taps')
+    assert 0.8 < flops / gan.least_flops(64) < 1.05
 
 
 def test_dcgan_64_costs_what_was_counted_before():
