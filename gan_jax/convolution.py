@@ -158,7 +158,8 @@ def _correlate(x, y, padding, dilation):
     # In pieces, as y is the kernel here, and one that the cache cannot hold is fetched again and again.
     num_images = max(8, len(y) * _CACHED_NUMBERS // y.size)
     pieces = [slice(i, i + num_images) for i in range(0, len(y), num_images)]
-    return sum(of_images(x[piece], y[piece]) for piece in pieces).transpose(1, 2, 0, 3)
+    kernel: Any = sum(of_images(x[piece], y[piece]) for piece in pieces)
+    return kernel.transpose(1, 2, 0, 3)
 
 
 def _save_operands(map_, geometry, *operands):
