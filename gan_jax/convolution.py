@@ -155,7 +155,8 @@ def _correlate(x, y, padding, dilation):
         y = lax.optimization_barrier(y.transpose(1, 2, 0, 3))
         return _convolve(x, y, (1, 1), padding, rhs_dilation=(dilation, dilation))
 
-    # In pieces, as y is the kernel here, and one that the cache cannot hold is fetched again and again.
+    # In pieces, as y is the kernel here, and one that the cache cannot hold is fetched again and again;
+    # not below 8 images, which are its channels and fill a vector.
     num_images = max(8, len(y) * _CACHED_NUMBERS // y.size)
     pieces = [slice(i, i + num_images) for i in range(0, len(y), num_images)]
     kernel: Any = sum(of_images(x[piece], y[piece]) for piece in pieces)

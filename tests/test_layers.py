@@ -44,6 +44,7 @@ def test_dropout_keeps_its_share_and_the_expectation():
     np.testing.assert_allclose(np.unique(x), [0, 1.25])
     np.testing.assert_allclose((x > 0).mean(), 0.8, atol=0.005)
     assert not np.array_equal(x[0], x[1])
+    assert layers.dropout(jnp.ones((100, 7)), 0.5, keys).shape == (100, 7)  # half a random word is left over
 
 
 def test_an_example_draws_the_same_wherever_it_is_drawn():
