@@ -45,7 +45,7 @@ def draw(path: str, field: str, results: list[dict]) -> None:
         axes.plot(values, [ours[0] * value / values[0] for value in values], ':', label='perfect scaling')
     axes.set_xscale('log', base=2)
     axes.set_xticks(values, [str(value) for value in values])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
     axes.set_xlabel(field.replace('_', ' '))
     axes.set_ylabel('images per second')
     first = results[0]

@@ -100,6 +100,10 @@ def at(field: str, value: int, options, overrides: dict, devices: list):
 def benchmark(options, overrides: dict, devices: list) -> dict:
     """One measurement, with the peers, the pipeline and the first step where they are asked for."""
     config: Any = load_config(options.config, overrides)
+    if options.peer and len(devices) > 1 and devices[0].platform != 'cpu':
+        raise UserError(
+            f'--peer: PyTorch gets one device, we have {len(devices)}; takes CUDA_VISIBLE_DEVICES=0'
+        )
     with contextlib.ExitStack() as stack:
         peers = []
         for form in FORMS if options.peer else ():
