@@ -61,7 +61,7 @@ def measure(config, devices, peers, *, repeats, with_pipeline, peak_tflops=None,
             ours.run(dispatch.num_steps, is_counted=False)
 
     single = system.make(config, stage, None)
-    step = partial(train_step, gan=single, ema=1000 * config.ema_half_life_kimg, axis_name=None)
+    step = partial(train_step, gan=single, ema=stage.ema_half_life, axis_name=None)
     flops = step_flops(step, *abstract_arguments(config, single, stage))
     least_flops = float(single.least_flops(stage.batch_size))
     seconds = spread(ours.step_seconds)

@@ -11,10 +11,12 @@ import numpy as np
 from benchmarks.memory import peak_bytes, restart_peak
 from gan_jax import parallel
 from gan_jax.data.pipeline import feed, fits_on_device
-from gan_jax.loop import check_batch_sizes, next_item, step_function
+from gan_jax.device_step import next_item, step_function
+from gan_jax.fitting import check_batch_sizes
 from gan_jax.train_state import create_train_state
 
 NUM_EXAMPLES = 4096  # synthetic, on the devices
+MOST_BYTES = 2**28  # that they take
 
 
 class Ours:
@@ -23,10 +25,11 @@ class Ours:
     def __init__(self, config, system, dispatch, devices):
         stage, axis_name = dispatch.stage, parallel.axis_name(devices)
         gan = system.make(config, stage, axis_name)
-        num_examples = max(NUM_EXAMPLES, stage.batch_size)
+        example_bytes = config.data.resolution**2 * config.data.channels
+        num_examples = max(min(NUM_EXAMPLES, MOST_BYTES // example_bytes), stage.batch_size)
         check_batch_sizes([stage], num_examples, len(devices))
         rng = np.random.default_rng(0)
-        shape = (num_examples, stage.resolution, stage.resolution, config.data.channels)
+        shape = (num_examples, config.data.resolution, config.data.resolution, config.data.channels)
         self.resident = parallel.replicate(rng.integers(0, 256, shape, np.uint8), devices)
         per_dispatch = (
             len(devices),
@@ -38,7 +41,7 @@ class Ours:
         batch = {'image': jnp.zeros((2, *shape[1:]))}
         create = partial(create_train_state, gan=gan)
         self.state = parallel.create_replicated(create, jax.random.key(config.seed), batch, devices=devices)
-        self.jitted = parallel.parallelize(step_function(config, gan, axis_name), devices)
+        self.jitted = parallel.parallelize(step_function(config, stage, gan, axis_name), devices)
         started = time.perf_counter()
         self.compiled = self.jitted.lower(self.state, self.resident, self.items).compile()
         self.compile_seconds = time.perf_counter() - started

@@ -21,7 +21,7 @@ from benchmarks.sweep import draw, table
 from gan_jax import cli, fields
 from gan_jax.base import UserError
 from gan_jax.config import load_config
-from gan_jax.loop import local_devices
+from gan_jax.fitting import local_devices
 from gan_jax.pictures import write_atomically
 
 

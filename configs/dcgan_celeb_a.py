@@ -46,6 +46,7 @@ def get_config():
             },
             'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
             'ema_half_life_kimg': 10.0,  # half-life of G's average in thousands of images; 0: off
+            'on_nonfinite': 'stop',  # a loss or gradient that is not: 'stop' the run or 'skip' the step
             'log_every_steps': 100,
             'sample_every_steps': 1000,
             'checkpoint_every_steps': 1000,

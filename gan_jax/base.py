@@ -18,9 +18,7 @@ class GAN(NamedTuple):
     generate: Callable  # (generator_params, state, batch, rng) -> (outputs, model_state); once a step
     losses: dict  # player -> (params, outputs, state, batch, rng) -> (loss, Aux), in update order
     sample_inputs: Callable  # (rng, n, batch) -> inputs: z, pictures of a domain, or points
-    sample: (
-        Callable  # (params, model_state, inputs) -> {column: images [N, H, W, C] in [-1, 1] or points [N, 2]}
-    )
+    sample: Callable  # (params, model_state, inputs, images_seen) -> {column: images [N, H, W, C] in [-1, 1]}
     least_flops: Callable  # (batch_size) -> hand count of the floating point operations that one step needs
     critic_steps: int = (
         1  # updates of the other players, each on a minibatch of its own, per generator update
@@ -44,7 +42,14 @@ class Stage(NamedTuple):
     batch_size: int  # over all devices
     resolution: int  # pixels
     critic_steps: int = 1  # minibatches, of `batch_size` each, in a step; see `GAN`
-    fade: bool = False  # a new level is being faded in
+    ema_half_life: float = 0.0  # images after which half of G's average is new; 0: it is G itself
+    fade: int = 0  # images over which a new level is faded in; 0: none is
+    reset_optimizer: bool = False  # it begins with optimizers as new
+
+    @property
+    def last_step(self) -> int:
+        """Steps done after it."""
+        return self.first_step + self.num_steps
 
     @property
     def images_per_step(self) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,19 +28,34 @@ class Programs:
 
     def __init__(self):
         self._threads = ThreadPoolExecutor(thread_name_prefix='compile')
-        self._compiled = {}
+        self._compiled, self._seconds = {}, {}
 
     def prepare(self, key, function, *arguments) -> None:
         """Begins to compile `function`, jitted, for arrays like `arguments`, unless that has been done."""
         if key not in self._compiled:
             # Shapes, as the arrays themselves may have been donated by the time the thread looks at them.
             shapes = jax.tree.map(_shape, arguments)
-            self._compiled[key] = self._threads.submit(lambda: function.lower(*shapes).compile())
+            self._compiled[key] = self._threads.submit(self._compile, key, function, shapes)
+
+    def _compile(self, key, function, shapes):
+        started = time.perf_counter()
+        compiled = function.lower(*shapes).compile()
+        self._seconds[key] = time.perf_counter() - started
+        return compiled
+
+    def compiled(self, key):
+        """What `prepare` has begun to compile, once it is there; raises what its compilation raised."""
+        return self._compiled[key].result()
+
+    def seconds(self, key) -> float:
+        """How long the compilation took."""
+        self.compiled(key)
+        return self._seconds[key]
 
     def run(self, key, function, *arguments):
-        """`function(*arguments)`, once it is compiled; raises what its compilation raised."""
+        """`function(*arguments)`, once it is compiled."""
         self.prepare(key, function, *arguments)
-        return self._compiled[key].result()(*arguments)
+        return self.compiled(key)(*arguments)
 
     def close(self) -> None:
         """Lets go of the threads; a compilation that has begun is waited for at the end of the process."""

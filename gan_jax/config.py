@@ -33,6 +33,7 @@ FIELDS = {
     'data.placement': fields.one_of(('auto', 'device', 'host')),
     'compilation_cache': fields.flag(),
     'ema_half_life_kimg': fields.number(least=0),
+    'on_nonfinite': fields.one_of(('stop', 'skip')),
     'log_every_steps': fields.whole(least=1),
     'sample_every_steps': fields.whole(least=1),
     'checkpoint_every_steps': fields.whole(least=1),

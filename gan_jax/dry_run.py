@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gan_jax.config import to_json
 from gan_jax.convolution import plain_convolutions
+from gan_jax.fitting import memory_bytes
 from gan_jax.gans import load_system
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
@@ -28,21 +29,17 @@ def report(config) -> dict:
     for stage in system.stages(config):
         gan = system.make(config, stage, axis_name=None)
         state, batch = abstract_arguments(config, gan, stage)
-        step = partial(train_step, gan=gan, ema=1000 * config.ema_half_life_kimg, axis_name=None)
-        memory: Any = jax.jit(step, donate_argnums=0).lower(state, batch).compile().memory_analysis()
+        step = partial(train_step, gan=gan, ema=stage.ema_half_life, axis_name=None)
+        compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
         stages.append(
             {
                 'num_steps': stage.num_steps,
                 'batch_size': stage.batch_size,
                 'resolution': stage.resolution,
-                'fade': stage.fade,
+                'fade': stage.fade > 0,
                 'flops_per_step': step_flops(step, state, batch),
                 'least_flops_per_step': float(gan.least_flops(stage.batch_size)),
-                # The donated state is argument and output at once.
-                'memory_bytes': memory.argument_size_in_bytes
-                + memory.output_size_in_bytes
-                - memory.alias_size_in_bytes
-                + memory.temp_size_in_bytes,
+                'memory_bytes': memory_bytes(compiled),
             }
         )
     parameters = {

@@ -45,6 +45,27 @@ class Field(NamedTuple):
         return f'{value!r} will not do; takes {self.allowed}'
 
 
+class Several(NamedTuple):
+    """One value of a field's kind or several, comma-separated on a command line: a `Field` for tuples."""
+
+    each: Field
+
+    @property
+    def allowed(self) -> str:
+        """For people, after "takes"."""
+        return f'one or more, comma-separated, each {self.each.allowed}'
+
+    def parse(self, text: str) -> tuple:
+        """See `Field.parse`."""
+        return tuple(self.each.parse(part.strip()) for part in text.split(','))
+
+    def check(self, value: Any) -> tuple:
+        """See `Field.check`; a list will do, as a config.json has it."""
+        if not isinstance(value, list | tuple) or not value:
+            raise ValueError(f'{value!r} will not do; takes {self.allowed}')
+        return tuple(self.each.check(each) for each in value)
+
+
 def whole(least: int, most: int = MOST) -> Field:
     """A whole number from `least` to `most`, both included."""
     return Field(int, f'a whole number from {least} to {most}', lambda value: least <= value <= most)

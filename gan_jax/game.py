@@ -20,11 +20,12 @@ def latent_gan(
     *,
     draw_latents: Callable,
     loss: AdversarialLoss,
-    penalty: str,
-    penalty_weight: float,
+    penalty: Callable,
     optimizers: dict,
     least_flops: Callable,
     critic_steps: int = 1,
+    progress: Callable = lambda images_seen: {},
+    prepare_reals: Callable = lambda images: images,
 ) -> GAN:
     """Two networks, a source of z and a loss as a `GAN`.
 
@@ -33,20 +34,22 @@ def latent_gan(
         discriminator: `(images, keys, train) -> logits [N]`; `keys` [N], one an example, for its dropout.
         draw_latents: `keys [N] -> z [N, D]`.
         loss: what each player minimises of D's logits.
-        penalty: the name in `PENALTIES` of what is added to D's loss.
-        penalty_weight: γ of R1 and R2 (Mescheder et al. 2018), λ of the gradient penalty.
+        penalty: what is added to D's loss, `(real, fake, mix [N]) -> scalar`, the first two `Judged`.
         optimizers: one `optax.GradientTransformation` for each player.
         least_flops: `batch_size -> flops`, see `GAN`.
         critic_steps: see `GAN`.
+        progress: `images_seen -> {name: scalar}`, what changes in the networks while they train; both of them
+            and `prepare_reals` are called with it, and it is reported with the metrics.
+        prepare_reals: `images [N, H, W, C] -> images` that the fakes shall look like.
     """
 
-    def generator_forward(params, model_state, z):
+    def generator_forward(params, model_state, z, **now):
         variables = {'params': params, **model_state}
-        return generator.apply(variables, z, train=True, mutable=list(model_state))
+        return generator.apply(variables, z, train=True, mutable=list(model_state), **now)
 
-    def discriminator_forward(params, model_state, images, keys):
+    def discriminator_forward(params, model_state, images, keys, **now):
         variables = {'params': params, **model_state}
-        return discriminator.apply(variables, images, keys, train=True, mutable=list(model_state))
+        return discriminator.apply(variables, images, keys, train=True, mutable=list(model_state), **now)
 
     def init(rng, batch):
         generator_rng, discriminator_rng = jax.random.split(rng)
@@ -66,27 +69,29 @@ def latent_gan(
     def generate(params, state, batch, rng):
         # D's step and G's see the same fakes, as in the authors' code; Algorithm 1 draws new z for G's step.
         z = draw_latents(example_keys(rng, batch['position']))
-        fake, model_state = generator_forward(params, state.model_state['generator'], z)
+        now = progress(state.images_seen)
+        fake, model_state = generator_forward(params, state.model_state['generator'], z, **now)
         return {'fake': fake}, model_state
 
-    def judge(params, model_state, images, keys):
-        discriminate = lambda images: discriminator_forward(params, model_state, images, keys)
+    def judge(params, model_state, images, keys, **now):
+        discriminate = lambda images: discriminator_forward(params, model_state, images, keys, **now)
         logits, pullback, model_state = jax.vjp(discriminate, images, has_aux=True)
         gradient = lambda: pullback(jnp.ones_like(logits))[0]
         return Judged(images, logits, gradient, lambda images: discriminate(images)[0]), model_state
 
     def discriminator_loss(params, outputs, state, batch, rng):
         keys = jax.vmap(partial(jax.random.split, num=3), out_axes=1)(example_keys(rng, batch['position']))
+        now = progress(state.images_seen)
         # Reals and fakes are batches of their own: a batch norm over both would tell D which is which.
         before = state.model_state['discriminator']
-        real, between = judge(params, before, batch['image'], keys[0])
-        fake, model_state = judge(params, between, outputs['fake'], keys[1])
+        real, between = judge(params, before, prepare_reals(batch['image'], **now), keys[0], **now)
+        fake, model_state = judge(params, between, outputs['fake'], keys[1], **now)
         mix = jax.vmap(jax.random.uniform)(keys[2])
-        value = loss.discriminator(real.logits, fake.logits)
-        value += penalty_weight * PENALTIES[penalty](real, fake, mix)
+        value = loss.discriminator(real.logits, fake.logits) + penalty(real, fake, mix)
         metrics = {
             'real_probability': jnp.mean(jax.nn.sigmoid(real.logits)),
             'fake_probability': jnp.mean(jax.nn.sigmoid(fake.logits)),
+            **now,
         }
         return value, Aux(model_state, metrics)
 
@@ -95,17 +100,22 @@ def latent_gan(
         discriminator_params = state.params['discriminator']
         model_state = state.model_state['discriminator']
         keys = jax.vmap(partial(jax.random.split, num=2), out_axes=1)(example_keys(rng, batch['position']))
-        fake_logits, _ = discriminator_forward(discriminator_params, model_state, outputs['fake'], keys[0])
+        now = progress(state.images_seen)
+        judge = lambda images, keys: discriminator_forward(
+            discriminator_params, model_state, images, keys, **now
+        )
+        fake_logits, _ = judge(outputs['fake'], keys[0])
         # Relativistic losses compare with the reals; where a loss does not, the compiler drops this pass.
-        real_logits, _ = discriminator_forward(discriminator_params, model_state, batch['image'], keys[1])
+        real_logits, _ = judge(prepare_reals(batch['image'], **now), keys[1])
         return loss.generator(real_logits, fake_logits), Aux((), {})
 
     def sample_inputs(rng, n, batch):
         del batch  # z is drawn, not taken from pictures
         return draw_latents(example_keys(rng, jnp.arange(n)))
 
-    def sample(params, model_state, inputs):
-        return {'generated': generator.apply({'params': params, **model_state}, inputs, train=False)}
+    def sample(params, model_state, inputs, images_seen):
+        variables = {'params': params, **model_state}
+        return {'generated': generator.apply(variables, inputs, train=False, **progress(images_seen))}
 
     return GAN(
         init=init,
@@ -128,7 +138,7 @@ class Judged(NamedTuple):
     discriminate: Callable  # images [N, H, W, C] -> logits [N]
 
 
-# Penalties on D, (real, fake, mix [N]) -> scalar.
+# Penalties on D by their names in a config, (real, fake, mix [N]) -> scalar.
 PENALTIES = {
     'none': lambda real, fake, mix: 0.0,
     'r1': lambda real, fake, mix: regularizers.zero_centered(real.gradient()),
@@ -140,11 +150,16 @@ PENALTIES = {
 }
 
 # The fields of `config.gan` that any such game has.
-FIELDS = {
+GAME_FIELDS = {
     'gan.latent_dim': fields.whole(least=1, most=65_536),
     'gan.latent': fields.one_of(LATENTS),
     'gan.loss': fields.one_of(LOSSES),
     'gan.critic_steps': fields.whole(least=1, most=100),
+}
+
+# Those of one whose D is kept smooth by whatever the config names.
+FIELDS = {
+    **GAME_FIELDS,
     'gan.spectral_norm': fields.flag(),
     'gan.regularizer': fields.one_of(PENALTIES),
     'gan.regularizer_weight': fields.number(least=0),
@@ -165,12 +180,30 @@ def check(config) -> None:
         )
 
 
+def penalty(gan) -> Callable:
+    """The regularizer that `config.gan` names, with its weight: γ of R1 and R2 (Mescheder et al. 2018),
+    λ of the gradient penalty."""
+    return lambda *judged: gan.regularizer_weight * PENALTIES[gan.regularizer](*judged)
+
+
 def stages(config) -> list[Stage]:
     """The schedule of a system whose step never changes."""
-    return [Stage(0, 0, config.num_steps, config.batch_size, config.data.resolution, config.gan.critic_steps)]
+    return [
+        Stage(
+            first_step=0,
+            first_image=0,
+            num_steps=config.num_steps,
+            batch_size=config.batch_size,
+            resolution=config.data.resolution,
+            critic_steps=config.gan.critic_steps,
+            ema_half_life=1000 * config.ema_half_life_kimg,
+        )
+    ]
 
 
-def least_step_flops(gan, generator: list[int], discriminator: list[int], is_piecewise_linear: bool) -> int:
+def least_step_flops(
+    gan, generator: list[int], discriminator: list[int], num_nonlinear: int, regularizer: str
+) -> int:
     """The least that one example of a minibatch costs in a step, by hand.
 
     G: forward, gradient to its weights and to its input (nobody needs that to z). D: two forward passes in
@@ -179,22 +212,23 @@ def least_step_flops(gan, generator: list[int], discriminator: list[int], is_pie
     step is a forward pass of G and D's own step.
 
     A penalty on a gradient adds the gradient to the images and both products of its derivative; R1 and R2
-    share D's forward pass, the gradient penalty has one of its own and, unless D is piecewise linear, whose
-    gradient does not depend on its activations, a backward pass too.
+    share D's forward pass; the gradient penalty has one of its own and a backward pass from where D's
+    gradient last depends on its activations, which that of a piecewise linear D nowhere does.
 
     Args:
         gan: `config.gan`.
         generator, discriminator: forward flops of each layer, in order.
-        is_piecewise_linear: whether D is.
+        num_nonlinear: D's layers below its last function that is not piecewise linear.
+        regularizer: the name of the penalty in `PENALTIES`.
     """
     g, d = sum(generator), sum(discriminator)
     of_penalty = {
         'none': 0,
         'drift': 0,
-        'r1': 3,
-        'r2': 3,
-        'gradient_penalty': 4 if is_piecewise_linear else 6,
+        'r1': 3 * d,
+        'r2': 3 * d,
+        'gradient_penalty': 4 * d + 2 * sum(discriminator[:num_nonlinear]),
     }
-    critic = 6 * d - 2 * discriminator[0] + of_penalty[gan.regularizer] * d
+    critic = 6 * d - 2 * discriminator[0] + of_penalty[regularizer]
     rest = 3 * g - generator[0] + (3 if gan.loss == 'relativistic' else 2) * d
     return gan.critic_steps * critic + (gan.critic_steps - 1) * g + rest

@@ -36,7 +36,7 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x):
         y = x.astype(self.dtype) @ _kernel(self, (x.shape[-1], self.features), self.spectral_norm)
-        return _plus_bias(self, y) if self.use_bias else y
+        return plus_bias(self, y) if self.use_bias else y
 
 
 class Conv(nn.Module):
@@ -55,7 +55,7 @@ class Conv(nn.Module):
     def __call__(self, x):
         kernel = _kernel(self, (*self.kernel_size, x.shape[-1], self.features), self.spectral_norm)
         y = conv(x.astype(self.dtype), kernel, self.strides, self.padding)
-        return _plus_bias(self, y) if self.use_bias else y
+        return plus_bias(self, y) if self.use_bias else y
 
 
 class ConvTranspose(nn.Module):
@@ -73,7 +73,7 @@ class ConvTranspose(nn.Module):
     def __call__(self, x):
         kernel = _kernel(self, (*self.kernel_size, self.features, x.shape[-1]))
         y = conv_transpose(x.astype(self.dtype), kernel, self.strides, self.padding)
-        return _plus_bias(self, y) if self.use_bias else y
+        return plus_bias(self, y) if self.use_bias else y
 
 
 def _kernel(module, shape, spectral_norm=False):
@@ -83,7 +83,8 @@ def _kernel(module, shape, spectral_norm=False):
     return kernel.astype(module.dtype)
 
 
-def _plus_bias(module, y):
+def plus_bias(module: nn.Module, y: jax.Array) -> jax.Array:
+    """y plus the module's bias, one number a feature; called from within its compact `__call__`."""
     return y + module.param('bias', nn.initializers.zeros, (module.features,)).astype(y.dtype).reshape(
         *[1] * (y.ndim - 1), -1
     )

@@ -22,6 +22,20 @@ def shard(tree, devices):
     return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
 
 
+def replicated_like(tree, devices):
+    """The shapes of a pytree as `replicate` would lay it out."""
+    return _with_sharding(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+
+
+def sharded_like(tree, devices):
+    """The shapes of a pytree as `shard` would lay it out."""
+    return _with_sharding(tree, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
+
+
+def _with_sharding(tree, sharding):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
 def create_replicated(create, *arguments, devices):
     """`create(*arguments)` under jit, straight onto every device; no two leaves share a buffer."""
     return jax.jit(create, out_shardings=NamedSharding(_mesh(devices), PartitionSpec()))(*arguments)

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
         if options.no_ema
         else (state.ema_params, state.ema_model_state)
     )
-    columns = sample_in_chunks(gan, player, inputs)
+    columns = sample_in_chunks(gan, player, inputs, state.images_seen)
     if out.suffix == '.npz':
         file = io.BytesIO()
         pictures = {name: to_uint8(images) for name, images in columns.items()}
@@ -97,7 +97,7 @@ def read_state(workdir: Path, step: int | None, system, config):
         taken = ', '.join(map(str, sorted(steps)))
         raise UserError(f'--checkpoint: {step} is not there; takes one of {taken}')
     step = max(steps) if step is None else step
-    stage = system.stages(config)[-1]
+    stage = [stage for stage in system.stages(config) if stage.first_step < step][-1]
     gan = system.make(config, stage, axis_name=None)
     like, batch = abstract_arguments(config, gan, stage)
     state = checkpoint.restore(checkpoints, step, like)
@@ -112,11 +112,14 @@ def interpolated(inputs: jax.Array, frames: int) -> jax.Array:
     return rows.reshape(-1, inputs.shape[-1])
 
 
-def sample_in_chunks(gan, player, inputs: jax.Array) -> dict[str, np.ndarray]:
+def sample_in_chunks(gan, player, inputs: jax.Array, images_seen) -> dict[str, np.ndarray]:
     """`gan.sample` over all inputs, a chunk at a time: {column: images [N, H, W, C]}."""
     sample = jax.jit(gan.sample)
     padded = jnp.pad(inputs, ((0, -len(inputs) % CHUNK), (0, 0)), mode='wrap')
-    chunks = [jax.device_get(sample(*player, chunk)) for chunk in jnp.split(padded, len(padded) // CHUNK)]
+    chunks = [
+        jax.device_get(sample(*player, chunk, images_seen))
+        for chunk in jnp.split(padded, len(padded) // CHUNK)
+    ]
     return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(inputs)] for name in chunks[0]}
 
 

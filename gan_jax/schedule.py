@@ -40,7 +40,7 @@ def dispatches(stages: list[Stage], intervals: list[int], first_step: int = 0) -
         first_step: where to begin, a step at which some dispatch ends.
     """
     for stage in stages:
-        end = stage.first_step + stage.num_steps
+        end = stage.last_step
         step = max(first_step, stage.first_step)
         while step < end:
             cut = min([end, *(step - step % interval + interval for interval in intervals)])

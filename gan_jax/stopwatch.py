@@ -41,3 +41,15 @@ class Stopwatch:
             if self.images
             else {}
         )
+
+
+class StageClock:
+    """What a thousand images of a stage cost, the compilation of its step included."""
+
+    def __init__(self, first_image: int, compile_seconds: float, clock=time.perf_counter):
+        self.first_image, self.clock = first_image, clock
+        self.started = clock() - compile_seconds  # it has run beside the stage before
+
+    def seconds_per_kimg(self, last_image: int) -> float:
+        """From the first image on."""
+        return (self.clock() - self.started) / (last_image - self.first_image) * 1000

@@ -57,3 +57,9 @@ def create_train_state(rng: jax.Array, batch: Batch, gan: GAN) -> TrainState:
         ema_model_state=model_state['generator'],
         memory=memory,
     )
+
+
+def reset_optimizers(state: TrainState, gan: GAN) -> TrainState:
+    """The state with optimizers that have seen nothing."""
+    opt_state = {player: gan.optimizers[player].init(state.params[player]) for player in state.opt_state}
+    return state.replace(opt_state=opt_state)

@@ -56,7 +56,7 @@ def train_step(state: TrainState, batch: Batch, *, gan: GAN, ema: float, axis_na
         images_seen=state.images_seen + images,
         skipped_steps=state.skipped_steps + ~finite,
     )
-    return new_state, metrics
+    return new_state, {**metrics, 'skipped_steps': new_state.skipped_steps}
 
 
 def _update(state, batch, rng, players, gan, axis_name):

@@ -22,6 +22,16 @@ SMALL = {
         'gan.latent_dim': 8,
         'data.resolution': 8,
     },
+    'progan': {
+        'batch_size': 16,
+        'data.resolution': 32,
+        'gan.resolution': 8,
+        'gan.feature_base': 16,
+        'gan.latent_dim': 8,
+        'gan.settle_kimg': '0.064,0.032',
+        'gan.fade_kimg': '0.032',
+        'gan.batch_sizes': '16',
+    },
 }
 SHORT = {
     'data.split': 'train[:200]',

@@ -97,7 +97,7 @@ def test_depth_follows_from_the_resolution(resolution):
     batch = {'image': images}
     params, model_state, _ = jax.eval_shape(gan.init, jax.random.key(0), batch)
     z = jax.eval_shape(lambda: gan.sample_inputs(jax.random.key(0), 2, None))
-    pictures = jax.eval_shape(gan.sample, params['generator'], model_state['generator'], z)
+    pictures = jax.eval_shape(gan.sample, params['generator'], model_state['generator'], z, 0)
     assert pictures['generated'].shape == images.shape
 
 

@@ -10,10 +10,20 @@ from helpers import ROOT
 PACKAGE = ROOT / 'gan_jax'
 # From the ground up; a file may import what stands on a line before its own.
 FLOORS = [
-    {'base', 'convolution', 'fields', 'augment', 'latents', 'losses', 'regularizers', 'stopwatch'},
-    {'compilation', 'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'cli'},
-    {'train_step', 'game', 'writers', 'data'},
-    {'gans', 'checkpoint'},
+    {
+        'base',
+        'convolution',
+        'fields',
+        'augment',
+        'latents',
+        'losses',
+        'regularizers',
+        'stopwatch',
+        'stopping',
+    },
+    {'compilation', 'fitting', 'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'cli'},
+    {'train_step', 'equalized', 'game', 'writers', 'data'},
+    {'gans', 'checkpoint', 'device_step'},
     {'config'},
     {'dry_run', 'loop'},
     {'sample'},

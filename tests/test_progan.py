@@ -1,0 +1,250 @@
+"""Progressive Growing: the paper's counts, layers and schedule, and levels that grow out of one another."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import ROOT, small_config
+
+from gan_jax import equalized, regularizers
+from gan_jax.base import UserError
+from gan_jax.config import load_config
+from gan_jax.gans import progan
+
+
+def make(config, number):
+    """The system in its stage of that number, and the stage."""
+    stage = progan.stages(config)[number]
+    return progan.make(config, stage, None), stage
+
+
+def state_of(gan, config):
+    images = jnp.zeros((1, config.data.resolution, config.data.resolution, config.data.channels))
+    return gan.init(jax.random.key(0), {'image': images})
+
+
+def grown(config, number):
+    """G's pictures and D's logits for fixed inputs, as functions of the images seen, and the stage."""
+    gan, stage = make(config, number)
+    params, model_state, _ = state_of(gan, config)
+    z = gan.sample_inputs(jax.random.key(1), 4, None)
+    generated = lambda seen: gan.sample(params['generator'], model_state['generator'], z, seen)['generated']
+    return generated, params, stage
+
+
+def judged(config, number, params, images, fade=None):
+    stage = progan.stages(config)[number]
+    level = progan.RESOLUTIONS.index(stage.resolution)
+    features = progan.features_of_levels(config.gan)
+    discriminator = progan.Discriminator(features, level, True, 4, jnp.float32, None)
+    return discriminator.apply({'params': params['discriminator']}, images, None, True, fade)
+
+
+@pytest.mark.parametrize(
+    ('config', 'generator', 'discriminator'),
+    [('progan_celeb_a_hq', 23_079_115, 23_087_249)],
+)
+def test_all_levels_have_their_parameters_from_the_first_stage(config, generator, discriminator):
+    config = load_config(str(ROOT / f'configs/{config}.py'), {})
+    for number in (0, -1):
+        gan, _ = make(config, number)
+        params, _, _ = jax.eval_shape(lambda gan=gan: state_of(gan, config))
+        counts = {player: sum(leaf.size for leaf in jax.tree.leaves(tree)) for player, tree in params.items()}
+        assert counts == {'generator': generator, 'discriminator': discriminator}
+
+
+def test_a_level_grows_out_of_the_one_below_and_into_itself():
+    config = small_config('progan')
+    below, _, _ = grown(config, 0)
+    fading, params, stage = grown(config, 1)
+    settled, _, _ = grown(config, 2)
+    first, last = stage.first_image, stage.first_image + stage.fade
+    assert fading(first).shape == (4, 8, 8, 1)
+    np.testing.assert_allclose(fading(first), equalized.upscale(below(0)), atol=1e-6)
+    np.testing.assert_allclose(fading(last), settled(0), atol=1e-6)
+    np.testing.assert_allclose(fading((first + last) // 2), (fading(first) + fading(last)) / 2, atol=1e-6)
+    assert jnp.abs(fading(first) - fading(last)).max() > 0.01
+
+    images = jax.random.normal(jax.random.key(2), (4, 8, 8, 1))
+    start, end = (judged(config, 1, params, images, jnp.float32(fade)) for fade in (0, 1))
+    smaller = equalized.downscale(images, 2)
+    np.testing.assert_allclose(start, judged(config, 0, params, smaller), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(end, judged(config, 2, params, images), rtol=1e-5, atol=1e-6)
+    assert jnp.abs(start - end).max() > 1e-3
+
+
+def test_the_schedule_is_the_papers():
+    config = load_config(str(ROOT / 'configs/progan_celeb_a_hq.py'), {'steps_per_dispatch': '1'})
+    stages = progan.stages(config)
+    assert len(stages) == 17
+    assert [stage.resolution for stage in stages[::2]] == list(progan.RESOLUTIONS)
+    batch_sizes = {stage.resolution: stage.batch_size for stage in stages}
+    assert batch_sizes == {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 32, 256: 32, 512: 32, 1024: 32}
+    for stage, following in itertools.pairwise(stages):
+        kimg = (following.first_image - stage.first_image) / 1000
+        assert 600 <= kimg < 600 + stage.batch_size / 1000
+        assert following.first_step == stage.last_step
+        assert following.reset_optimizer
+        assert bool(following.fade) == (following.resolution > stage.resolution)
+    last = stages[-1]
+    assert 12_000_000 <= last.first_image + last.num_steps * last.batch_size < 12_010_000
+    assert not stages[0].reset_optimizer
+    # 0.999 a step at every level.
+    for stage in stages:
+        np.testing.assert_allclose(0.5 ** (stage.batch_size / stage.ema_half_life), 0.999, rtol=1e-5)
+    rates = [
+        jax.tree.leaves(optimizer_update(config, number))[0] for number in (0, -9, -7, -5, -3, -1)
+    ]  # of 4, 64, 128, 256, 512 and 1024 pixels
+    np.testing.assert_allclose(-np.array(rates), [1e-3, 1e-3, 1.5e-3, 2e-3, 3e-3, 3e-3], rtol=1e-4)
+
+
+def optimizer_update(config, number):
+    optimizer = make(config, number)[0].optimizers['generator']
+    return optimizer.update(jnp.ones(()), optimizer.init(jnp.zeros(())))[0]
+
+
+def test_a_cap_on_steps_cuts_the_schedule_and_leaves_the_fade_its_speed():
+    whole = progan.stages(small_config('progan', num_steps=0))
+    cut = progan.stages(small_config('progan', num_steps=whole[1].first_step + 2))
+    assert [stage.num_steps for stage in cut] == [whole[0].num_steps, 2]
+    assert cut[1]._replace(num_steps=whole[1].num_steps) == whole[1]
+
+
+def test_a_cap_on_the_batch_size_binds_where_it_is_smaller():
+    config = small_config('progan', gan__batch_sizes='32,8', batch_size=16, num_steps=0)
+    assert [stage.batch_size for stage in progan.stages(config)] == [16, 8, 8]
+
+
+def test_reals_lose_detail_while_a_level_fades_in():
+    config = small_config('progan')
+    gan, stage = make(config, 1)
+    params, model_state, _ = state_of(gan, config)
+    seen = {}
+
+    def loss(images, images_seen):
+        class State:
+            model_state_ = model_state
+
+        state = State()
+        state.params, state.model_state, state.images_seen = params, model_state, images_seen
+        fake = {'fake': jnp.zeros((4, 8, 8, 1))}
+        batch = {'image': images, 'position': jnp.arange(4)}
+        value, aux = gan.losses['discriminator'](
+            params['discriminator'], fake, state, batch, jax.random.key(0)
+        )
+        seen.update(aux.metrics)
+        return value
+
+    # At fade 0 D sees 2 x 2 boxes of the level's pixels, 8 x 8 of the data's: a checkerboard is gray.
+    checks = jnp.tile(jnp.kron(jnp.array([[1.0, -1.0], [-1.0, 1.0]]), jnp.ones((4, 4))), (4, 4, 4))[..., None]
+    gray = jnp.zeros_like(checks)
+    start, end = stage.first_image, stage.first_image + stage.fade
+    np.testing.assert_allclose(loss(checks, start), loss(gray, start), rtol=1e-5)
+    assert abs(loss(checks, end) - loss(gray, end)) > 1e-4
+    np.testing.assert_allclose(seen['fade'], 1)
+
+
+@pytest.mark.parametrize('scale', ['up', 'down'])
+@pytest.mark.parametrize('size', [4, 6])
+def test_fused_scaling_equals_scaling_apart(scale, size):
+    x = jax.random.normal(jax.random.key(0), (2, size, size, 3))
+    fused = equalized.EqualizedConv(5, scale=scale)
+    apart = equalized.EqualizedConv(5, scale=scale, fused=False)
+    variables = fused.init(jax.random.key(1), x)
+    np.testing.assert_allclose(fused.apply(variables, x), apart.apply(variables, x), rtol=1e-5, atol=1e-5)
+    gradient = lambda layer: jax.grad(lambda v: jnp.sum(jnp.sin(layer.apply(v, x))))(variables)
+    for a, b in zip(jax.tree.leaves(gradient(fused)), jax.tree.leaves(gradient(apart)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_equalized_learning_rate_in_numpy():
+    x = np.random.default_rng(0).normal(size=(7, 200)).astype(np.float32)
+    layer = equalized.EqualizedDense(300, gain=0.5)
+    params = layer.init(jax.random.key(0), x)['params']
+    np.testing.assert_allclose([params['kernel'].mean(), params['kernel'].std()], [0, 1], atol=0.02)
+    expected = x @ np.asarray(params['kernel']) * (0.5 / np.sqrt(200))
+    np.testing.assert_allclose(layer.apply({'params': params}, x), expected, rtol=1e-4, atol=1e-5)
+    # A convolution's unit has 3 · 3 · 8 inputs; at √2 a rectified signal keeps its mean square of 1.
+    image = np.random.default_rng(1).normal(size=(4, 32, 32, 8)).astype(np.float32)
+    conv = equalized.EqualizedConv(512)
+    y = conv.apply(conv.init(jax.random.key(0), image), image)
+    np.testing.assert_allclose(np.mean(np.asarray(jax.nn.relu(y))[:, 1:-1, 1:-1] ** 2), 1, rtol=0.05)
+
+
+def test_pixel_norm_in_numpy():
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, 5)).astype(np.float32)
+    expected = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-8)
+    np.testing.assert_allclose(equalized.pixel_norm(jnp.asarray(x)), expected, rtol=1e-5)
+
+
+def test_minibatch_stddev_in_numpy():
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype(np.float32)
+    result = np.asarray(equalized.minibatch_stddev(jnp.asarray(x), 4, None))
+    np.testing.assert_array_equal(result[..., :3], x)
+    for group in (slice(0, 4), slice(4, 8)):
+        expected = np.sqrt(x[group].var(0) + 1e-8).mean()
+        np.testing.assert_allclose(result[group, :, :, 3], expected, rtol=1e-5)
+    # A batch below the group's size is one group.
+    np.testing.assert_array_equal(
+        equalized.minibatch_stddev(jnp.asarray(x[:2]), 4, None),
+        equalized.minibatch_stddev(jnp.asarray(x[:2]), 2, None),
+    )
+
+
+def test_the_penaltys_second_derivative_by_finite_differences():
+    config = small_config('progan', gan__feature_base=8)
+    _, params, _ = grown(config, 2)
+    real, fake = jax.random.normal(jax.random.key(3), (2, 4, 8, 8, 1))
+    mix = jnp.linspace(0.1, 0.9, 4)
+    with jax.enable_x64(True):
+        wide = lambda tree: jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), tree)
+        params, real, fake, mix = wide((params['discriminator'], real, fake, mix))
+        features = progan.features_of_levels(config.gan)
+        network = progan.Discriminator(features, 1, True, 4, jnp.float64, None)
+
+        def penalty(params):
+            judge = lambda images: network.apply({'params': params}, images, None, True)
+            return regularizers.gradient_penalty(judge, real, fake, mix)
+
+        leaves, structure = jax.tree.flatten(params)
+        gradient = jax.tree.leaves(jax.grad(penalty)(params))
+        for key in jax.random.split(jax.random.key(4), 3):
+            noise = [
+                jax.random.normal(each, x.shape, x.dtype)
+                for each, x in zip(jax.random.split(key, len(leaves)), leaves, strict=True)
+            ]
+
+            def at(step, noise=noise):
+                moved = [x + step * direction for x, direction in zip(leaves, noise, strict=True)]
+                return penalty(jax.tree.unflatten(structure, moved))
+
+            numeric = (at(1e-5) - at(-1e-5)) / 2e-5
+            exact = sum(jnp.vdot(g, direction) for g, direction in zip(gradient, noise, strict=True))
+            np.testing.assert_allclose(exact, numeric, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'gan__resolution': 24}, r'--config.gan.resolution: .24. will not do; takes one of 4, 8, 16'),
+        ({'gan__resolution': 64}, r'--config.gan.resolution: 64 will not do with pictures of 32 pixels'),
+        (
+            {'gan__settle_kimg': '1,1,1'},
+            r'--config.gan.settle_kimg: 3 values will not do for 2 levels; .* 4, 8',
+        ),
+        ({'gan__fade_kimg': '1,1'}, r'--config.gan.fade_kimg: 2 values will not do for 1 levels; .* 8'),
+        ({'gan__fade_kimg': '0'}, r'--config.gan.fade_kimg: .0. will not do; takes a finite number, above 0'),
+        ({'gan__settle_kimg': '1,0'}, r'--config.gan.settle_kimg: .0. will not do'),
+        ({'gan__batch_sizes': '8,'}, r'--config.gan.batch_sizes: .. will not do; takes a whole number'),
+        ({'gan__batch_sizes': '16,6'}, r'--config.gan.stddev_group: 4 will not do with a batch of 6 at 8 '),
+        (
+            {'gan__settle_kimg': '1,2147483', 'num_steps': 0},
+            r'--config.gan.settle_kimg: .* fewer than 2147483648 images',
+        ),
+    ],
+)
+def test_fields_that_do_not_fit_are_told(overrides, message):
+    with pytest.raises(UserError, match=message):
+        small_config('progan', **overrides)
