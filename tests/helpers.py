@@ -28,7 +28,7 @@ SMALL = {
         'gan.resolution': 8,
         'gan.feature_base': 16,
         'gan.latent_dim': 8,
-        'gan.settle_kimg': '0.064,0.032',
+        'gan.settle_kimg': '0.064,0.064',
         'gan.fade_kimg': '0.032',
         'gan.batch_sizes': '16',
     },

@@ -19,7 +19,9 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.parametrize(('system', 'overrides'), [('gan', {}), ('dcgan', {}), ('dcgan', EVERYTHING)])
+@pytest.mark.parametrize(
+    ('system', 'overrides'), [('gan', {}), ('dcgan', {}), ('dcgan', EVERYTHING), ('progan', {})]
+)
 def test_eight_devices_compute_what_one_does(system, overrides):
     config = small_config(system, **overrides)
     one, one_metrics = run_steps(config, 1, 5, optimizers=SGD)

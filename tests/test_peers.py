@@ -28,6 +28,7 @@ CONFIGS = {
     'dcgan_fashion_mnist': {},
     'dcgan_cifar10': {'gan.width': '8'},
     'dcgan_celeb_a': {'gan.width': '16'},
+    'progan_cifar10': {'gan.feature_base': '512', 'gan.batch_sizes': str(BATCH_SIZE)},
 }
 
 
@@ -37,7 +38,7 @@ def pair(request):
     overrides = {'batch_size': str(BATCH_SIZE), **CONFIGS[request.param]}
     config = load_config(str(ROOT / f'configs/{request.param}.py'), overrides)
     system = load_system(config.system)
-    (stage,) = system.stages(config)
+    stage = system.stages(config)[-1]
     gan = system.make(config, stage, None)
     size, channels = config.data.resolution, config.data.channels
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, size, size, channels), np.uint8)
@@ -59,8 +60,27 @@ def latents_of(state, step, config):
     return torch.tensor(np.array(normal(example_keys(rng, jnp.arange(BATCH_SIZE)), config.gan.latent_dim)))
 
 
+def mix_of(state, step):
+    """Where between reals and fakes `train_step` takes the penalty on a gradient."""
+    rng = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.rng, step), 0), 1)
+    keys = jax.vmap(partial(jax.random.split, num=3))(example_keys(rng, jnp.arange(BATCH_SIZE)))[:, 2]
+    return torch.tensor(np.array(jax.vmap(jax.random.uniform)(keys)))
+
+
 def copy_weights(params, network):
-    """Ours into a PyTorch network whose layers stand in the same order."""
+    """Ours into a PyTorch network whose layers have the same names, or stand in the same order."""
+    if hasattr(network, 'layers'):
+        modules = dict(network.named_modules())
+        for name, layer in params.items():
+            module = modules.get(f'layers.{name}', modules.get(name))
+            if module is None:  # G's first bias, which is no layer's
+                network.bias.data = torch.tensor(np.asarray(layer).transpose(0, 3, 1, 2))
+                continue
+            kernel = np.asarray(layer['kernel'])
+            module.weight.data = torch.tensor(kernel.transpose((3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)))
+            if 'bias' in layer:
+                module.bias.data = torch.tensor(np.asarray(layer['bias']))
+        return
     weights = [leaf for _, leaf in sorted(jax.tree_util.tree_leaves_with_path(params), key=in_order)]
     with torch.no_grad():
         for parameter, ours in zip(ordered_parameters(network), weights, strict=True):
@@ -100,10 +120,10 @@ def test_outputs_losses_and_update(pair):
     ours, _ = gan.generate(state.params['generator'], state, batch, rng)
     np.testing.assert_allclose(ours['fake'], theirs, rtol=1e-4, atol=1e-5)
 
-    step = jax.jit(partial(train_step, gan=gan, ema=1000 * config.ema_half_life_kimg, axis_name=None))
+    step = jax.jit(partial(train_step, gan=gan, ema=0.0, axis_name=None))
     for number in range(2):  # the second step's losses tell whether the first has moved both alike
         z = latents_of(state, number, config)
         state, metrics = step(state, batch)
-        discriminator_loss, generator_loss = peer_step(torch.arange(BATCH_SIZE), z)
+        discriminator_loss, generator_loss = peer_step(torch.arange(BATCH_SIZE), z, mix_of(state, number))
         np.testing.assert_allclose(metrics['discriminator_loss'], discriminator_loss.item(), rtol=1e-4)
         np.testing.assert_allclose(metrics['generator_loss'], generator_loss.item(), rtol=1e-4)

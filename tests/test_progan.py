@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import ROOT, small_config
+from PIL import Image
 
-from gan_jax import equalized, regularizers
+from gan_jax import equalized, loop, regularizers
 from gan_jax.base import UserError
+from gan_jax.checkpoint import state_sha256
 from gan_jax.config import load_config
 from gan_jax.gans import progan
 
@@ -248,3 +250,14 @@ def test_the_penaltys_second_derivative_by_finite_differences():
 def test_fields_that_do_not_fit_are_told(overrides, message):
     with pytest.raises(UserError, match=message):
         small_config('progan', **overrides)
+
+
+@pytest.mark.parametrize('edge', [4, 6])
+def test_a_run_that_goes_on_from_a_stages_edge_is_unbroken(edge, tmp_path):
+    unbroken = loop.train(small_config('progan'), tmp_path / 'unbroken')
+    loop.train(small_config('progan', num_steps=edge), tmp_path / 'broken')
+    state = loop.train(small_config('progan'), tmp_path / 'broken')
+    assert state_sha256(state) == state_sha256(unbroken)
+    assert int(state.opt_state['generator'][0].count) == 2  # as new at step 6
+    strip = np.asarray(Image.open(tmp_path / 'broken' / 'growth.png'))
+    np.testing.assert_array_equal(strip, np.asarray(Image.open(tmp_path / 'unbroken' / 'growth.png')))

@@ -47,16 +47,26 @@ EVERYTHING = {
 }
 
 
+# Level 0 to step 100, fading in to step 300, settled to step 600.
+GROWING = {
+    'steps_per_dispatch': 4,
+    'gan__settle_kimg': '1.6,4.8',
+    'gan__fade_kimg': '3.2',
+}
+
+
 @pytest.mark.parametrize(
-    ('system', 'how', 'overrides'),
+    ('system', 'how', 'after', 'overrides'),
     [
-        ('gan', signal.SIGKILL, {'steps_per_dispatch': 1}),  # its D has dropout
-        ('gan', signal.SIGTERM, {'steps_per_dispatch': 4}),
-        ('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4}),
-        ('dcgan', signal.SIGINT, {'steps_per_dispatch': 3, **EVERYTHING}),
+        ('gan', signal.SIGKILL, 40, {'steps_per_dispatch': 1}),  # its D has dropout
+        ('gan', signal.SIGTERM, 40, {'steps_per_dispatch': 4}),
+        ('dcgan', signal.SIGKILL, 40, {'steps_per_dispatch': 4}),
+        ('dcgan', signal.SIGINT, 40, {'steps_per_dispatch': 3, **EVERYTHING}),
+        ('progan', signal.SIGKILL, 120, GROWING),
+        ('progan', signal.SIGKILL, 320, GROWING),
     ],
 )
-def test_resumed_is_unbroken(system, how, overrides, tmp_path):
+def test_resumed_is_unbroken(system, how, after, overrides, tmp_path):
     long = dict(
         num_steps=600, checkpoint_every_steps=40, log_every_steps=20, sample_every_steps=300, **overrides
     )
@@ -66,7 +76,7 @@ def test_resumed_is_unbroken(system, how, overrides, tmp_path):
     workdir = tmp_path / 'broken'
     arguments = [*flags(system, **long), f'--workdir={workdir}']
     process = start(arguments)
-    wait_for(workdir / 'checkpoints' / '40', process)
+    wait_for(workdir / 'checkpoints' / str(after), process)
     process.send_signal(how)
     out, err = process.communicate(timeout=300)
     assert 'sha256' not in out, 'it had ended before the signal came'

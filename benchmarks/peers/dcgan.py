@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.peers.latent_gan import Players
+from benchmarks.peers.latent_gan import Players, non_saturating
 
 
 class Generator(nn.Module):
@@ -69,4 +69,4 @@ def make(config) -> Players:
         'generator': adam(generator, config.optimizer.generator),
         'discriminator': adam(discriminator, config.optimizer.discriminator),
     }
-    return Players(generator, discriminator, optimizers)
+    return Players(generator, discriminator, optimizers, non_saturating(config))

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.peers.latent_gan import Players
+from benchmarks.peers.latent_gan import Players, non_saturating
 
 
 class Generator(nn.Module):
@@ -71,11 +71,12 @@ def make(config) -> Players:
             group['lr'] = max(each.learning_rate * each.decay_factor**-step, each.min_learning_rate)
             group['momentum'] = each.momentum + share * (each.final_momentum - each.momentum)
 
-    # The authors' cost is the mean of D's two halves.
+    discriminator_loss, generator_loss = non_saturating(config)
     return Players(
         generator,
         discriminator,
         dict(zip(('generator', 'discriminator'), optimizers, strict=True)),
-        schedule,
-        discriminator_loss_scale=0.5,
+        # The authors' cost is the mean of D's two halves.
+        (lambda real, fake: discriminator_loss(real, fake) / 2, generator_loss),
+        schedule=schedule,
     )

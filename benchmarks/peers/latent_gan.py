@@ -8,14 +8,23 @@ from torch import nn
 from torch.nn import functional
 
 
+def non_saturating(config) -> tuple[Callable, Callable]:
+    """D's loss of (real_logits, fake_logits) and G's of fake_logits; ValueError for any other."""
+    if config.gan.loss != 'non_saturating' or config.gan.regularizer != 'none':
+        raise ValueError('has the non-saturating loss alone, without a regularizer')
+    discriminator = lambda real, fake: functional.softplus(-real).mean() + functional.softplus(fake).mean()
+    return discriminator, lambda fake: functional.softplus(-fake).mean()
+
+
 class Players(NamedTuple):
     """What the file of a system makes of its config."""
 
     generator: nn.Module  # z [N, D] -> images [N, C, H, W] in [-1, 1]
     discriminator: nn.Module  # images -> logits [N]
     optimizers: dict  # by player
+    losses: tuple[Callable, Callable]  # see `non_saturating`
+    penalty: Callable | None = None  # (real, fake, mix [N]) -> what is added to D's loss
     schedule: Callable = lambda step: None  # sets what changes from step to step in the optimizers
-    discriminator_loss_scale: float = 1.0
 
 
 def make_step(players: Players, images, config) -> Callable:
@@ -27,15 +36,17 @@ def make_step(players: Players, images, config) -> Callable:
         config: the config, as attributes.
 
     Returns:
-        `(indices [N], z=None) -> (discriminator_loss, generator_loss)`: one step on these images, z drawn
-        where none is given.
+        `(indices [N], z=None, mix=None) -> (discriminator_loss, generator_loss)`: one step on these images,
+        the random numbers drawn where none are given.
 
     Raises:
-        ValueError: the config asks for a loss, regularizer or critic steps that are not written here.
+        ValueError: the config asks for further critic steps, which are not written here.
     """
-    if config.gan.loss != 'non_saturating' or config.gan.regularizer != 'none' or config.gan.critic_steps > 1:
-        raise ValueError('has the non-saturating loss alone, without a regularizer or further critic steps')
-    generator, discriminator, optimizers, schedule, scale = players
+    if config.gan.critic_steps > 1:
+        raise ValueError('has one critic step alone')
+    generator, discriminator, optimizers, (discriminator_loss_of, generator_loss_of), penalty, schedule = (
+        players
+    )
     device = images.device
     averaged = [parameter.detach().clone() for parameter in generator.parameters()]
     half_life = 1000 * config.ema_half_life_kimg
@@ -43,7 +54,7 @@ def make_step(players: Players, images, config) -> Callable:
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.dtype == 'bfloat16')
     num_steps = 0
 
-    def step(indices, z=None):
+    def step(indices, z=None, mix=None):
         nonlocal num_steps
         schedule(num_steps)
         num_steps += 1
@@ -54,9 +65,11 @@ def make_step(players: Players, images, config) -> Callable:
         with autocast:
             fake = generator(z)
             real_logits, fake_logits = discriminator(real), discriminator(fake.detach())
-        discriminator_loss = scale * (
-            functional.softplus(-real_logits.float()).mean() + functional.softplus(fake_logits.float()).mean()
-        )
+        discriminator_loss = discriminator_loss_of(real_logits.float(), fake_logits.float())
+        if penalty:
+            mix = torch.rand(len(indices), device=device) if mix is None else mix
+            with autocast:
+                discriminator_loss = discriminator_loss + penalty(real, fake.detach(), mix)
         optimizers['discriminator'].zero_grad()
         discriminator_loss.backward()
         optimizers['discriminator'].step()
@@ -64,7 +77,7 @@ def make_step(players: Players, images, config) -> Callable:
         discriminator.requires_grad_(False)  # G's step needs no gradient to D's weights
         with autocast:
             fake_logits = discriminator(fake)
-        generator_loss = functional.softplus(-fake_logits.float()).mean()
+        generator_loss = generator_loss_of(fake_logits.float())
         optimizers['generator'].zero_grad()
         generator_loss.backward()
         optimizers['generator'].step()

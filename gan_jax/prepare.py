@@ -1,0 +1,120 @@
+"""Makes a TFDS data set of pictures: python -m gan_jax.prepare images DIR --name=mine --resolution=128 …"""
+
+import contextlib
+import io
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from gan_jax import cli
+from gan_jax.base import UserError
+
+SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff'}
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the command line, writes the data set and says how to train on it."""
+    options = parse(arguments)
+    files = sorted(path for path in Path(options.folder).rglob('*') if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UserError(f'DIR: {options.folder!r} has no pictures; takes a folder with some')
+    broken = []
+    tfds.disable_progress_bar()
+    with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(io.StringIO()):
+        builder = Pictures(options, files, broken, data_dir=options.data_dir, file_format='array_record')
+        builder.download_and_prepare(download_dir=downloads)
+    for path, why in broken:
+        print(f'left out {path}: {why}', file=sys.stderr)
+    print(f'{len(files) - len(broken)} pictures in {builder.data_path}, {len(broken)} broken files left out')
+    print(
+        f'train on them with --config.data.name={options.name} --config.data.data_dir={options.data_dir} '
+        f'--config.data.resolution={options.resolution} --config.data.channels={options.channels}'
+    )
+
+
+def parse(arguments: list[str]):
+    """The command line; raises UserError."""
+    parser = cli.Parser(__doc__)
+    add, folder = parser.add_argument, cli.path('a folder')
+    add('what', choices=('images',), help='pictures in a folder and all below it')
+    add('folder', type=folder, metavar='DIR', help='with the pictures')
+    add('--name', required=True, help='of the data set: letters, digits and _')
+    add('--resolution', type=cli.whole_number(4, 1024), required=True, help='pixels of the square pictures')
+    add('--channels', type=int, choices=(1, 3), default=3, help='1: gray, 3: colour')
+    add('--background', default='white', help='colour behind what is transparent')
+    add('--data_dir', type=folder, required=True, help='to write to')
+    options = parser.parse_args(arguments)
+    if not re.fullmatch('[a-z][a-z0-9_]*', options.name):
+        raise UserError(f'--name: {options.name!r} will not do; takes small letters, digits and _')
+    if not Path(options.folder).is_dir():
+        raise UserError(f'DIR: {options.folder!r} is no folder; takes one with pictures')
+    try:
+        Image.new('RGB', (1, 1), options.background)
+    except ValueError:
+        raise UserError(
+            f'--background: {options.background!r} is no colour; takes a name or #rrggbb'
+        ) from None
+    there = Path(options.data_dir) / options.name
+    if there.exists():
+        raise UserError(f'--name: {str(there)!r} is there already; takes another name')
+    parents = (Path(options.data_dir), *Path(options.data_dir).absolute().parents)
+    cli.check_writable('--data_dir', next(path for path in parents if path.exists()))
+    return options
+
+
+class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Square pictures of one size, in one split `train`."""
+
+    VERSION = tfds.core.Version('1.0.0')
+
+    def __init__(self, options, files, broken, **keywords):
+        self.name = options.name  # pyright: ignore[reportAttributeAccessIssue]
+        self._options, self._files, self._broken = options, files, broken
+        super().__init__(**keywords)
+
+    def _info(self):
+        size, channels = self._options.resolution, self._options.channels
+        image = tfds.features.Image(shape=(size, size, channels), encoding_format='png')
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=f'Pictures of {size} x {size} pixels, made by gan_jax.prepare.',
+            features=tfds.features.FeaturesDict({'image': image}),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, download_manager):
+        return {'train': self._generate_examples()}
+
+    def _generate_examples(self):
+        for key, path in enumerate(tqdm(self._files, unit=' pictures', disable=None)):
+            try:
+                picture = read(
+                    path, self._options.resolution, self._options.channels, self._options.background
+                )
+            except Exception as error:  # Pillow raises what its readers raise
+                self._broken.append((path, f'{type(error).__name__}: {error}'))
+                continue
+            yield key, {'image': picture}
+
+
+def read(path: Path, resolution: int, channels: int, background: str) -> bytes:
+    """A picture as PNG: upright, on the background, the square in its middle, resized by Lanczos."""
+    with Image.open(path) as file:
+        picture = ImageOps.exif_transpose(file).convert('RGBA')
+    canvas = Image.new('RGBA', picture.size, background)
+    canvas.alpha_composite(picture)
+    square = ImageOps.fit(
+        canvas.convert('L' if channels == 1 else 'RGB'), (resolution, resolution), Image.Resampling.LANCZOS
+    )
+    file = io.BytesIO()
+    square.save(file, 'png')
+    return file.getvalue()
+
+
+if __name__ == '__main__':
+    sys.exit(cli.run(main))
