@@ -29,11 +29,12 @@ PEAK_FLOPS = {
 }
 
 
-def measure(config, devices, peers, *, repeats, with_pipeline, peak_tflops=None, trace=None) -> dict:
-    """Times `repeats` dispatches of the config's last stage on each side, after one that is not counted.
+def measure(config, stage, devices, peers, *, repeats, with_pipeline, peak_tflops=None, trace=None) -> dict:
+    """Times `repeats` dispatches of a stage on each side, after one that is not counted.
 
     Args:
         config: as `load_config` gives it.
+        stage: one of its stages.
         devices: to run on.
         peers: the PyTorch processes to take turns with.
         repeats: timed dispatches of each side.
@@ -45,7 +46,6 @@ def measure(config, devices, peers, *, repeats, with_pipeline, peak_tflops=None,
         The fields that docs/performance.md explains.
     """
     system = load_system(config.system)
-    stage = system.stages(config)[-1]
     dispatch = Dispatch(stage, 0, config.steps_per_dispatch)
     ours = Ours(config, system, dispatch, devices)
     images = prepared_images(config.data) if with_pipeline else None

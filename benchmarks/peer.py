@@ -17,10 +17,11 @@ FORMS = ('eager', 'channels_last', 'compile')  # the last is torch.compile on ch
 class Peer:
     """One form of the peer; it waits idly for its turns."""
 
-    def __init__(self, config, form: str, python: str):
+    def __init__(self, config, batch_size: int, form: str, python: str):
         self.form, self.step_seconds = form, []
         self.errors = tempfile.TemporaryFile('w+')  # noqa: SIM115, as it lives as long as the process
-        request = json.dumps({'form': form, 'config': json.loads(to_json(config))})
+        fields = {**json.loads(to_json(config)), 'batch_size': batch_size}
+        request = json.dumps({'form': form, 'config': fields})
         self.process = subprocess.Popen(
             [python, HERE / 'peers' / 'serve.py', request],
             stdin=subprocess.PIPE,

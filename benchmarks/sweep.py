@@ -23,6 +23,11 @@ def table(field: str, results: list[dict]) -> str:
                 f'{peer["median"]:.2f}' if peer else '',
             ]
         )
+    return aligned(rows)
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Cells in columns, to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return '\n'.join(
         '  '.join(f'{cell:>{width}}' for cell, width in zip(row, widths, strict=True)) for row in rows

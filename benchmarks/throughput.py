@@ -17,11 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.first_step import first_step_seconds
 from benchmarks.measure import measure
 from benchmarks.peer import FORMS, Peer, peer_python
+from benchmarks.stages import stages_table, whole_run
 from benchmarks.sweep import draw, table
 from gan_jax import cli, fields
 from gan_jax.base import UserError
 from gan_jax.config import load_config
 from gan_jax.fitting import local_devices
+from gan_jax.gans import load_system
 from gan_jax.pictures import write_atomically
 
 
@@ -37,6 +39,12 @@ def main(arguments: list[str]) -> None:
         print(table(field, results))
         draw(plot, field, results)
         print(f'plot  {plot}')
+    elif options.stages:
+        config: Any = load_config(options.config, overrides)
+        stages = load_system(config.system).stages(config)
+        results = [benchmark(options, overrides, devices, number) for number in range(len(stages))]
+        result = whole_run(stages, results)
+        print(stages_table(result))
     else:
         result = benchmark(options, overrides, devices)
         print(listing(result))
@@ -67,6 +75,7 @@ def parse(arguments: list[str]):
         type=sweep,
         help='batch_size=64,128 (or num_devices, or steps_per_dispatch): one measurement for each',
     )
+    add('--stages', action='store_true', help='each stage of the config, and the time of the whole run')
     add('--plot', type=cli.path('a file'), help='PNG of a sweep; default: runs/throughput_<field>.png')
     add('--only_step', action='store_true', help='leave out the pipeline and the time to the first step')
     add(
@@ -75,7 +84,10 @@ def parse(arguments: list[str]):
         help="the chip's peak in the config's dtype, for mfu; known for some",
     )
     overrides, others = cli.config_overrides(arguments)
-    return parser.parse_args(others), overrides
+    options = parser.parse_args(others)
+    if options.stages and (options.sweep or options.peer):
+        raise UserError('--stages: will not do with --sweep or --peer; takes ours alone')
+    return options, overrides
 
 
 def sweep(text: str) -> tuple[str, list[int]]:
@@ -97,9 +109,10 @@ def at(field: str, value: int, options, overrides: dict, devices: list):
     return {**overrides, 'batch_size': str(value * config.batch_size)}, devices[:value]
 
 
-def benchmark(options, overrides: dict, devices: list) -> dict:
-    """One measurement, with the peers, the pipeline and the first step where they are asked for."""
+def benchmark(options, overrides: dict, devices: list, number: int = -1) -> dict:
+    """One measurement of a stage, with peers, pipeline and first step where they are asked for."""
     config: Any = load_config(options.config, overrides)
+    stage = load_system(config.system).stages(config)[number]
     if options.peer and len(devices) > 1 and devices[0].platform != 'cpu':
         raise UserError(
             f'--peer: PyTorch gets one device, we have {len(devices)}; takes CUDA_VISIBLE_DEVICES=0'
@@ -107,15 +120,16 @@ def benchmark(options, overrides: dict, devices: list) -> dict:
     with contextlib.ExitStack() as stack:
         peers = []
         for form in FORMS if options.peer else ():
-            peers.append(Peer(config, form, peer_python(options.peer_python)))
+            peers.append(Peer(config, stage.batch_size, form, peer_python(options.peer_python)))
             stack.callback(peers[-1].close)
             peers[-1].wait()
         result = measure(
             config,
+            stage,
             devices,
             peers,
             repeats=options.repeats,
-            with_pipeline=not (options.only_step or options.sweep),
+            with_pipeline=not (options.only_step or options.sweep or options.stages),
             peak_tflops=options.peak_tflops,
             trace=options.trace,
         )
