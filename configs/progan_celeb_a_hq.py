@@ -1,6 +1,7 @@
 """Progressive Growing of GANs on CelebA-HQ, 4 x 4 to 1024 x 1024 pixels: the paper's run for eight GPUs.
 
-    python train.py --config=configs/progan_celeb_a_hq.py --config.data.data_dir=DIR
+    python train.py --config=configs/progan_celeb_a_hq.py --workdir=runs/progan_celeb_a_hq \
+        --config.data.data_dir=DIR
 
 DIR holds TFDS's `celeb_a_hq/1024`, prepared once with
 `tfds build celeb_a_hq/1024 --data_dir=DIR --file_format=array_record`,
@@ -50,14 +51,14 @@ def get_config():
                 'gradient_penalty_target': 1.0,  # norm of D's gradient
                 'drift_weight': 0.001,  # on D(real) squared
                 'critic_steps': 1,  # updates of D per update of G, each on a batch of its own
-                # Thousands of images; one number for all levels, or one for each: 4, 8, …, 1024.
-                'settle_kimg': (*(600.0,) * 8, 2400.0),
-                'fade_kimg': (600.0,),  # 8 and up
-                'batch_sizes': (512, 256, 128, 64, 32, 32, 32, 32, 32),
-                'learning_rate_factors': (1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 3.0),
+                # Of each level, 4, 8, …, 1024 pixels; one number stands for all of them.
+                'settle_kimg': (*(600.0,) * 8, 2400.0),  # thousands of images as it is
+                'fade_kimg': (600.0,),  # thousands of images while it fades in; 4 does not
+                'batch_sizes': (512, 256, 128, 64, 32, 32, 32, 32, 32),  # examples of a step
+                'learning_rate_factors': (*(1.0,) * 5, 1.5, 2.0, 3.0, 3.0),  # of the optimizers' rates
             },
             'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
-            'ema_half_life_kimg': 22.1696,  # of G's average at the last level; 0.999 a step at each; 0: off
+            'ema_half_life_kimg': 22.1696,  # of G's average at the last level: 0.999 a step at each; 0: off
             'on_nonfinite': 'skip',  # a loss or gradient that is not: 'stop' the run or 'skip' the step
             'log_every_steps': 100,
             'sample_every_steps': 5000,

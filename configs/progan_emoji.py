@@ -50,14 +50,14 @@ def get_config():
                 'gradient_penalty_target': 1.0,  # norm of D's gradient
                 'drift_weight': 0.001,  # on D(real) squared
                 'critic_steps': 1,  # updates of D per update of G, each on a batch of its own
-                # Thousands of images; one number for all levels, or one for each: 4, 8, 16, 32, 64.
-                'settle_kimg': (20.0, 20.0, 20.0, 20.0, 30.0),
-                'fade_kimg': (20.0,),  # 8, 16, 32, 64
-                'batch_sizes': (64, 64, 32, 16, 16),
-                'learning_rate_factors': (1.0,),
+                # Of each level, 4, 8, 16, 32, 64 pixels; one number stands for all of them.
+                'settle_kimg': (20.0, 20.0, 20.0, 20.0, 30.0),  # thousands of images as it is
+                'fade_kimg': (20.0,),  # thousands of images while it fades in; 4 does not
+                'batch_sizes': (16,),  # examples of a step
+                'learning_rate_factors': (1.0,),  # of the optimizers' rates
             },
             'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
-            'ema_half_life_kimg': 11.0848,  # of G's average at the last level; 0.999 a step at each; 0: off
+            'ema_half_life_kimg': 2.0,  # half-life of G's average at the last level's batch size; 0: off
             'on_nonfinite': 'skip',  # a loss or gradient that is not: 'stop' the run or 'skip' the step
             'log_every_steps': 100,
             'sample_every_steps': 500,

@@ -50,6 +50,8 @@ class Several(NamedTuple):
 
     each: Field
 
+    kind = tuple
+
     @property
     def allowed(self) -> str:
         """For people, after "takes"."""

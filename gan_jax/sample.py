@@ -97,7 +97,7 @@ def read_state(workdir: Path, step: int | None, system, config):
         taken = ', '.join(map(str, sorted(steps)))
         raise UserError(f'--checkpoint: {step} is not there; takes one of {taken}')
     step = max(steps) if step is None else step
-    stage = [stage for stage in system.stages(config) if stage.first_step < step][-1]
+    stage = [stage for stage in system.stages(config) if stage.first_step < max(step, 1)][-1]
     gan = system.make(config, stage, axis_name=None)
     like, batch = abstract_arguments(config, gan, stage)
     state = checkpoint.restore(checkpoints, step, like)

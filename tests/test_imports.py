@@ -22,11 +22,11 @@ FLOORS = [
         'stopping',
     },
     {'compilation', 'fitting', 'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'cli'},
-    {'train_step', 'equalized', 'game', 'writers', 'data'},
+    {'train_step', 'equalized', 'game', 'growth', 'writers', 'data'},
     {'gans', 'checkpoint', 'device_step'},
     {'config'},
     {'dry_run', 'loop'},
-    {'sample'},
+    {'sample', 'prepare'},
 ]
 NEVER_GANS = {'parallel', 'data', 'checkpoint', 'writers', 'metrics'}
 

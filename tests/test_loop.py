@@ -117,7 +117,7 @@ def host_run(tmp_path_factory):
 def test_nothing_is_moved_to_or_from_the_devices_unasked(tmp_path, monkeypatch):
     guarded = []
 
-    def check(dispatch, metrics, checkpoints):
+    def check(dispatch, metrics, checkpoints, on_nonfinite):
         with pytest.raises(jax.errors.JaxRuntimeError, match=r'[Dd]isallowed host-to-device transfer'):
             jax.jit(lambda x: x + 1)(np.ones(3))
         guarded.append(dispatch)

@@ -4,15 +4,14 @@ Level 0 is 4 x 4 pixels, each next one has twice as many along a side. A new lev
 images and then trained as it is; each of the two is a stage, and one compiled step.
 """
 
-import math
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
-from gan_jax import fields, game
-from gan_jax.base import GAN, Stage, UserError
+from gan_jax import fields, game, growth
+from gan_jax.base import GAN, Stage
 from gan_jax.equalized import (
     HE,
     EqualizedConv,
@@ -24,32 +23,27 @@ from gan_jax.equalized import (
     pixel_norm,
     upscale,
 )
+from gan_jax.growth import RESOLUTIONS, by_level
 from gan_jax.latents import LATENTS
 from gan_jax.layers import conv_flops, dense_flops
 from gan_jax.losses import LOSSES
 from gan_jax.regularizers import drift, gradient_penalty
 
-RESOLUTIONS = tuple(4 * 2**level for level in range(9))
-
 FIELDS = {
     **game.GAME_FIELDS,
-    'batch_size': fields.whole(least=0),
-    'num_steps': fields.whole(least=0),
-    'gan.resolution': fields.one_of(RESOLUTIONS),
+    **growth.FIELDS,
     'gan.feature_base': fields.whole(least=1),
     'gan.max_features': fields.whole(least=1, most=65_536),
     'gan.fused_scale': fields.flag(),
-    'gan.stddev_group': fields.whole(least=1),
     'gan.gradient_penalty_weight': fields.number(least=0),
     'gan.gradient_penalty_target': fields.number(above=0),
     'gan.drift_weight': fields.number(least=0),
-    'gan.fade_kimg': fields.Several(fields.number(above=0)),
-    'gan.settle_kimg': fields.Several(fields.number(above=0)),
-    'gan.batch_sizes': fields.Several(fields.whole(least=1)),
-    'gan.learning_rate_factors': fields.Several(fields.number(above=0)),
     **fields.adam('discriminator'),
     **fields.adam('generator'),
 }
+
+
+stages, check = growth.stages, growth.check
 
 
 class Generator(nn.Module):
@@ -126,7 +120,8 @@ class Discriminator(nn.Module):
                 images = downscale(images, 2)
                 below = activate(from_image(level - 1)(images))
                 x = below if fade is None else blend(below, x, fade)
-        x = minibatch_stddev(x, self.stddev_group, self.axis_name)
+        axis_name = None if self.is_initializing() else self.axis_name
+        x = minibatch_stddev(x, self.stddev_group, axis_name)
         x = activate(conv(0, 0, self.features[0])(x))
         x = activate(EqualizedDense(self.features[0], dtype=self.dtype, name='hidden')(x.reshape(len(x), -1)))
         logits = EqualizedDense(1, gain=1, dtype=self.dtype, name='logit')(x)
@@ -139,80 +134,6 @@ def features_of_levels(gan) -> tuple[int, ...]:
     return tuple(
         max(1, min(gan.feature_base // 2 ** (level + 1), gan.max_features)) for level in range(levels)
     )
-
-
-def by_level(values: tuple, levels: int) -> tuple:
-    """One value for each level, where one alone stands for all of them."""
-    return values * levels if len(values) == 1 else values
-
-
-def stages(config) -> list[Stage]:
-    """Level 0, then for each further level its fading in and its settling.
-
-    A stage lasts its kimg, rounded up to whole dispatches, so that each is compiled once.
-    """
-    gan, levels = config.gan, RESOLUTIONS.index(config.gan.resolution) + 1
-    batch_sizes = [min(size, config.batch_size or size) for size in by_level(gan.batch_sizes, levels)]
-    settle_kimg, fade_kimg = by_level(gan.settle_kimg, levels), (0, *by_level(gan.fade_kimg, levels - 1))
-    planned, step, image = [], 0, 0
-    for level, batch_size in enumerate(batch_sizes):
-        images_per_step = batch_size * gan.critic_steps
-        for is_fade in (True, False) if level else (False,):
-            kimg = fade_kimg[level] if is_fade else settle_kimg[level]
-            a_dispatch = config.steps_per_dispatch
-            num_steps = math.ceil(1000 * kimg / images_per_step / a_dispatch) * a_dispatch
-            planned.append(
-                Stage(
-                    first_step=step,
-                    first_image=image,
-                    num_steps=num_steps,
-                    batch_size=batch_size,
-                    resolution=RESOLUTIONS[level],
-                    critic_steps=gan.critic_steps,
-                    # The paper's average is one over steps, whatever their batch size.
-                    ema_half_life=1000 * config.ema_half_life_kimg * batch_size / batch_sizes[-1],
-                    fade=num_steps * images_per_step if is_fade else 0,
-                    reset_optimizer=step > 0,
-                )
-            )
-            step, image = step + num_steps, image + num_steps * images_per_step
-    end = config.num_steps or step
-    return [
-        stage._replace(num_steps=min(stage.num_steps, end - stage.first_step))
-        for stage in planned
-        if stage.first_step < end
-    ]
-
-
-def check(config) -> None:
-    """Raises UserError where fields that are each right do not fit together."""
-    gan = config.gan
-    levels = RESOLUTIONS.index(gan.resolution) + 1
-    if config.data.resolution % gan.resolution:
-        raise UserError(
-            f'--config.gan.resolution: {gan.resolution} will not do with pictures of '
-            f'{config.data.resolution} pixels; takes one that they are a whole number of times as large as'
-        )
-    of_each = {'fade_kimg': 'above 4', 'settle_kimg': '', 'batch_sizes': '', 'learning_rate_factors': ''}
-    for name, above in of_each.items():
-        known = RESOLUTIONS[1 if above else 0 : levels]
-        if len(gan[name]) not in (1, len(known)):
-            raise UserError(
-                f'--config.gan.{name}: {len(gan[name])} values will not do for {len(known)} levels; '
-                f'takes one value, or one for each of {", ".join(map(str, known)) or "no level"}'
-            )
-    of_all = stages(config)
-    for stage in of_all:
-        if stage.batch_size % min(stage.batch_size, gan.stddev_group):
-            raise UserError(
-                f'--config.gan.stddev_group: {gan.stddev_group} will not do with a batch of '
-                f'{stage.batch_size} at {stage.resolution} pixels; takes a number that divides it'
-            )
-    if of_all[-1].first_image + of_all[-1].num_steps * of_all[-1].images_per_step >= 2**31:
-        raise UserError(
-            f'--config.gan.settle_kimg: {gan.settle_kimg} will not do; takes numbers with which the run sees '
-            'fewer than 2147483648 images'
-        )
 
 
 def make(config, stage: Stage, axis_name: str | None) -> GAN:
