@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from gan_jax.config import to_json
 from gan_jax.convolution import plain_convolutions
-from gan_jax.fitting import memory_bytes
+from gan_jax.fitting import device_memory_bytes, largest_batch_size, memory_bytes
 from gan_jax.gans import load_system
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
@@ -23,9 +23,10 @@ def dry_run(config, form: str) -> str:
 
 def report(config) -> dict:
     """What `config` would run: `config`, `parameters` by player, and for each stage its steps, batch size,
-    resolution, fade, flops (XLA's count and the hand count of the least) and memory in bytes."""
+    resolution, fade, flops (XLA's count and the hand count of the least), memory in bytes and the largest
+    batch that would fit into this machine's device."""
     system = load_system(config.system)
-    stages = []
+    stages, available = [], device_memory_bytes(jax.local_devices()[:1])
     for stage in system.stages(config):
         gan = system.make(config, stage, axis_name=None)
         state, batch = abstract_arguments(config, gan, stage)
@@ -40,6 +41,7 @@ def report(config) -> dict:
                 'flops_per_step': step_flops(step, state, batch),
                 'least_flops_per_step': float(gan.least_flops(stage.batch_size)),
                 'memory_bytes': memory_bytes(compiled),
+                'largest_batch_size': largest_batch_size(stage.batch_size, compiled, available, 1),
             }
         )
     parameters = {
@@ -75,13 +77,17 @@ def as_text(result: dict) -> str:
     """The report as a person reads it."""
     lines = [to_json_like(result['config']), '']
     lines += [f'{player:<14} {count:>12,} parameters' for player, count in result['parameters'].items()]
-    lines += ['', 'stage   steps  batch  pixels  fade   Gflop/step   least Gflop   ratio   memory MiB']
+    lines += [
+        '',
+        'stage   steps  batch  pixels  fade   Gflop/step   least Gflop   ratio   memory MiB  batch that fits',
+    ]
     for number, stage in enumerate(result['stages'], start=1):
         flops, least = stage['flops_per_step'], stage['least_flops_per_step']
         lines.append(
             f'{number:>5} {stage["num_steps"]:>7} {stage["batch_size"]:>6} {stage["resolution"]:>7} '
             f'{"yes" if stage["fade"] else "no":>5} {flops / 1e9:>12.3f} {least / 1e9:>13.3f} '
-            f'{flops / least:>7.3f} {stage["memory_bytes"] / 2**20:>12.1f}'
+            f'{flops / least:>7.3f} {stage["memory_bytes"] / 2**20:>12.1f} {stage["largest_batch_size"]:>16,}'
+            + ('' if stage['batch_size'] <= stage['largest_batch_size'] else '  does not fit')
         )
     return '\n'.join(lines)
 

@@ -8,7 +8,7 @@ import pytest
 from helpers import small_config
 from PIL import Image
 
-from gan_jax import checkpoint, loop, parallel, sample
+from gan_jax import checkpoint, fitting, loop, parallel, sample
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.config import check_workdir
 
@@ -133,6 +133,23 @@ def test_a_run_that_diverges_says_where(tmp_path):
         TrainingFailed, match=r"step \d+: the \w+'s .* is (nan|inf); there is no checkpoint yet"
     ):
         loop.train(small_config('gan', gan__loss='wasserstein', **rates), tmp_path)
+
+
+def test_a_run_that_shall_skip_goes_on_and_counts(tmp_path):
+    rates = {f'optimizer__{player}__learning_rate': 1e30 for player in ('generator', 'discriminator')}
+    config = small_config('gan', gan__loss='wasserstein', on_nonfinite='skip', **rates)
+    state = loop.train(config, tmp_path)
+    assert 0 < int(state.skipped_steps) < int(state.step) == 8
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+    last = json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])
+    assert last['skipped_steps'] == int(state.skipped_steps)
+
+
+def test_a_stage_that_does_not_fit_ends_the_run_before_it_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, 'device_memory_bytes', lambda devices: 10**6)
+    with pytest.raises(UserError, match=r'batch_size: 16 at 8 x 8 needs .* GiB; takes at most \d+ there'):
+        loop.train(small_config('progan'), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
 
 
 @pytest.mark.parametrize(

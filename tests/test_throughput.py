@@ -94,6 +94,20 @@ def test_a_sweep_has_a_row_and_a_point_for_each_value(tmp_path, capsys):
             run(tmp_path, *flags('gan'), f'--sweep={value}')
 
 
+def test_the_stages_of_a_run_that_grows_add_up(tmp_path, capsys):
+    result = run(tmp_path, *flags('progan'), '--repeats=1', '--stages')
+    assert [(each['resolution'], each['fade']) for each in result['stages']] == [
+        (4, False),
+        (8, True),
+        (8, False),
+    ]
+    seconds = [each['compile_seconds'] + each['kimg'] * each['seconds_per_kimg'] for each in result['stages']]
+    assert result['run_seconds'] == pytest.approx(sum(seconds))
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    with pytest.raises(UserError, match='--stages: will not do with --sweep or --peer'):
+        run(tmp_path, *flags('progan'), '--stages', '--peer')
+
+
 def test_every_config_of_the_repository_has_a_peer():
     for path in ROOT.glob('configs/*.py'):
         system = throughput.load_config(str(path), {}).system
