@@ -37,14 +37,23 @@ def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
             )
 
 
+def heaviest(stages) -> list[Stage]:
+    """Those whose memory bounds that of all: no other has as large a batch, pictures as large, and a fade."""
+    size = lambda stage: (stage.batch_size, stage.resolution, stage.critic_steps, stage.fade > 0)
+    one_of_each = {size(stage): stage for stage in stages}
+    exceeds = lambda a, b: a != b and all(x >= y for x, y in zip(a, b, strict=True))
+    return [stage for a, stage in one_of_each.items() if not any(exceeds(b, a) for b in one_of_each)]
+
+
 def check_memory(stage: Stage, compiled, devices) -> None:
     """Raises UserError where the compiled step of a stage needs more memory than a device has."""
     needed, available = memory_bytes(compiled), device_memory_bytes(devices)
     if needed > available:
         largest = largest_batch_size(stage.batch_size, compiled, available, len(devices))
         raise UserError(
-            f'--config.batch_size: {stage.batch_size} at {stage_name(stage)} needs {needed / 2**30:.1f} GiB '
-            f'on each device, which has {available / 2**30:.1f} GiB; takes at most {largest} there'
+            f'--config.batch_size: {stage.batch_size} at {stage_name(stage)} needs {needed / 2**30:.3g} GiB '
+            f'on each device, which has {available / 2**30:.3g} GiB; takes '
+            + (f'at most {largest} there' if largest else f'none there: {len(devices)} would not fit, either')
         )
 
 

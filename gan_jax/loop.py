@@ -19,7 +19,7 @@ from gan_jax.config import check_workdir, to_json
 from gan_jax.data.pipeline import feed, fits_on_device, order
 from gan_jax.data.source import open_images
 from gan_jax.device_step import item_like, next_item, step_function
-from gan_jax.fitting import check_batch_sizes, check_memory, local_devices, stage_name
+from gan_jax.fitting import check_batch_sizes, check_memory, heaviest, local_devices, stage_name
 from gan_jax.gans import load_system
 from gan_jax.pictures import curves_png, growth_strip, image_grid, save_level, save_png, write_atomically
 from gan_jax.schedule import Dispatch, dispatches, last_dispatch
@@ -84,10 +84,10 @@ def train(config, workdir, devices=None) -> TrainState:
             return program
 
         if not (workdir / 'checkpoints').exists():  # before anything is written
-            heaviest = max(stages, key=lambda stage: stage.batch_size * stage.resolution**2)
-            for stage in (stages[0], heaviest):
-                program = prepare(next(schedule(stage.first_step)))
-            check_memory(heaviest, programs.compiled(program), devices)
+            for stage, program in [
+                (stage, prepare(next(schedule(stage.first_step)))) for stage in heaviest(stages)
+            ]:
+                check_memory(stage, programs.compiled(program), devices)
         checkpoints = checkpoint.open_checkpoints(workdir, config.keep_checkpoints)
         stack.callback(checkpoints.close)
         saved_step = checkpoints.latest_step()

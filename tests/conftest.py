@@ -1,9 +1,18 @@
-"""Eight CPU devices, strict rank promotion: set before JAX starts."""
+"""Eight CPU devices, strict rank promotion, and little time spent on compiling: set before JAX starts."""
 
 import os
+import tempfile
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_NUM_CPU_DEVICES'] = '8'
+# Tests take few steps of many programs, often the same one in several processes.
+os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
+os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_cpu_use_fusion_emitters=false'
+if 'PYTEST_XDIST_WORKER' not in os.environ:
+    cache = tempfile.TemporaryDirectory(prefix='gan_jax_tests_')  # gone when the tests are
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = cache.name
+    os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+    os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 
 import jax
 

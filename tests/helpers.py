@@ -64,10 +64,10 @@ def flags(system, **overrides):
     ]
 
 
-def make_gan(config, axis_name=None, **replacements):
-    """The config's system in its first stage."""
+def make_gan(config, axis_name=None, stage=0, **replacements):
+    """The config's system in the stage of that number."""
     system = load_system(config.system)
-    return system.make(config, system.stages(config)[0], axis_name)._replace(**replacements)
+    return system.make(config, system.stages(config)[stage], axis_name)._replace(**replacements)
 
 
 def random_batches(config, num_steps, seed=0):
@@ -83,7 +83,7 @@ def random_batches(config, num_steps, seed=0):
 
 
 def run_steps(config, num_devices, num_steps, **replacements):
-    """`num_steps` in one dispatch on `num_devices`: (state, metrics [num_steps])."""
+    """`num_steps` in one dispatch on `num_devices`: (state, metrics [num_steps]); for more see `make_gan`."""
     devices = jax.local_devices()[:num_devices]
     axis_name = parallel.axis_name(devices)
     gan = make_gan(config, axis_name, **replacements)

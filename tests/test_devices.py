@@ -19,13 +19,17 @@ EVERYTHING = {
 }
 
 
+FADING = {'gan__settle_kimg': 0.032, 'gan__fade_kimg': 0.064}  # from the third step on
+
+
 @pytest.mark.parametrize(
-    ('system', 'overrides'), [('gan', {}), ('dcgan', {}), ('dcgan', EVERYTHING), ('progan', {})]
+    ('system', 'overrides', 'stage'),
+    [('gan', {}, 0), ('dcgan', {}, 0), ('dcgan', EVERYTHING, 0), ('progan', {}, 0), ('progan', FADING, 1)],
 )
-def test_eight_devices_compute_what_one_does(system, overrides):
+def test_eight_devices_compute_what_one_does(system, overrides, stage):
     config = small_config(system, **overrides)
-    one, one_metrics = run_steps(config, 1, 5, optimizers=SGD)
-    eight, eight_metrics = run_steps(config, 8, 5, optimizers=SGD)
+    one, one_metrics = run_steps(config, 1, 5, optimizers=SGD, stage=stage)
+    eight, eight_metrics = run_steps(config, 8, 5, optimizers=SGD, stage=stage)
     for name in one_metrics:
         np.testing.assert_allclose(eight_metrics[name], one_metrics[name], rtol=1e-4, atol=1e-6, err_msg=name)
     for (path, a), b in zip(
@@ -37,15 +41,16 @@ def test_eight_devices_compute_what_one_does(system, overrides):
 
 
 @pytest.mark.parametrize(
-    ('system', 'overrides'),
+    ('system', 'overrides', 'stage'),
     [
-        ('gan', {}),
-        ('dcgan', {}),
-        ('dcgan', {'gan__regularizer': 'r1', 'gan__regularizer_weight': 1, 'gan__spectral_norm': 'true'}),
+        ('gan', {}, 0),
+        ('dcgan', {}, 0),
+        ('dcgan', {'gan__regularizer': 'r1', 'gan__regularizer_weight': 1, 'gan__spectral_norm': 'true'}, 0),
+        ('progan', FADING, 1),
     ],
 )
-def test_replicas_stay_identical(system, overrides):
-    state, _ = run_steps(small_config(system, **overrides), 8, 20)
+def test_replicas_stay_identical(system, overrides, stage):
+    state, _ = run_steps(small_config(system, **overrides), 8, 20, stage=stage)
     assert parallel.replicas_that_differ(state) == []
 
 

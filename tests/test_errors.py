@@ -111,6 +111,7 @@ FIELDS = [
     ('gan.spectral_norm', '1', 'takes true or false'),
     ('gan', '5', 'takes --config.gan.latent_dim, '),
     ('optimizer.generator', 'adam', 'takes --config.optimizer.generator.learning_rate, '),
+    ('on_nonfinite', 'ignore', 'takes one of stop, skip'),
     ('dtype', 'float16', 'takes one of float32, bfloat16'),
     ('system', 'gan', "takes 'dcgan'"),
     ('system', '../x', "takes 'dcgan'"),

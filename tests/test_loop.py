@@ -5,12 +5,13 @@ import json
 import jax
 import numpy as np
 import pytest
-from helpers import small_config
+from helpers import ROOT, small_config
 from PIL import Image
 
 from gan_jax import checkpoint, fitting, loop, parallel, sample
 from gan_jax.base import TrainingFailed, UserError
-from gan_jax.config import check_workdir
+from gan_jax.config import check_workdir, load_config
+from gan_jax.gans import load_system
 
 NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3}
 LOGGED = {'gan': [4, 8], 'dcgan': [4, 8], 'progan': [4, 6, 8]}  # a stage's end is logged, too
@@ -98,8 +99,7 @@ def test_longer_runs_go_on_from_shorter_ones(run, capsys):
 TWO_STEPS = {'num_steps': 2, 'data__flip': 'true', 'gan__critic_steps': 3, 'data__split': 'train[:90]'}
 
 
-@pytest.mark.parametrize('placement', ['device', 'host'])
-@pytest.mark.parametrize('num_devices', [1, 8])
+@pytest.mark.parametrize(('num_devices', 'placement'), [(1, 'device'), (8, 'device'), (8, 'host')])
 def test_where_data_lies_changes_nothing(placement, num_devices, tmp_path, host_run):
     config = small_config('gan', **TWO_STEPS, data__placement=placement)
     state = loop.train(config, tmp_path, jax.local_devices()[:num_devices])
@@ -139,17 +139,38 @@ def test_a_run_that_shall_skip_goes_on_and_counts(tmp_path):
     rates = {f'optimizer__{player}__learning_rate': 1e30 for player in ('generator', 'discriminator')}
     config = small_config('gan', gan__loss='wasserstein', on_nonfinite='skip', **rates)
     state = loop.train(config, tmp_path)
-    assert 0 < int(state.skipped_steps) < int(state.step) == 8
+    assert int(state.skipped_steps) == int(state.step) == 8  # D's first one makes G's loss infinite
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
     last = json.loads((tmp_path / 'metrics.jsonl').read_text().splitlines()[-1])
     assert last['skipped_steps'] == int(state.skipped_steps)
 
 
-def test_a_stage_that_does_not_fit_ends_the_run_before_it_begins(tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, 'device_memory_bytes', lambda devices: 10**6)
-    with pytest.raises(UserError, match=r'batch_size: 16 at 8 x 8 needs .* GiB; takes at most \d+ there'):
-        loop.train(small_config('progan'), tmp_path / 'run')
+@pytest.mark.parametrize(
+    ('available', 'end'),
+    [(10**6, r'at most 1?\d?\d there'), (10**5, r'none there: 8 would not fit, either')],
+)
+def test_a_stage_that_does_not_fit_ends_the_run_before_it_begins(available, end, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, 'device_memory_bytes', lambda devices: available)
+    stage = r'--config.batch_size: 200 at 8 x 8, fading in'
+    with pytest.raises(
+        UserError, match=rf'{stage} needs \S+ GiB on each device, which has \S+ GiB; takes {end}'
+    ):
+        loop.train(small_config('progan', gan__batch_sizes='200', batch_size=200), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+def test_the_memory_of_the_heaviest_stages_bounds_that_of_all():
+    paper = load_config(str(ROOT / 'configs/progan_celeb_a_hq.py'), {})
+    stages = load_system('progan').stages(paper)
+    heaviest = fitting.heaviest(stages)
+    assert [(stage.batch_size, stage.resolution) for stage in heaviest] == [
+        (512, 4),
+        (256, 8),
+        (128, 16),
+        (64, 32),
+        (32, 1024),
+    ]
+    assert [stage.fade > 0 for stage in heaviest] == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,27 @@ EVERYTHING = {
 }
 
 
-# Level 0 to step 100, fading in to step 300, settled to step 600.
+# Level 0 to step 48, fading in to step 160, settled to step 320.
 GROWING = {
     'steps_per_dispatch': 4,
-    'gan__settle_kimg': '1.6,4.8',
-    'gan__fade_kimg': '3.2',
+    'gan__settle_kimg': '0.768,2.56',
+    'gan__fade_kimg': '1.792',
 }
+EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_steps': 160}
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+    """The last line of a run of 320 steps that nobody stopped, made once for the same flags."""
+    folder, lines = tmp_path_factory.mktemp('unbroken'), {}
+
+    def run(arguments):
+        key = tuple(arguments)
+        if key not in lines:
+            lines[key] = last_line([*arguments, f'--workdir={folder}/{len(lines)}'])
+        return lines[key]
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -62,21 +77,19 @@ GROWING = {
         ('gan', signal.SIGTERM, 40, {'steps_per_dispatch': 4}),
         ('dcgan', signal.SIGKILL, 40, {'steps_per_dispatch': 4}),
         ('dcgan', signal.SIGINT, 40, {'steps_per_dispatch': 3, **EVERYTHING}),
-        ('progan', signal.SIGKILL, 120, GROWING),
-        ('progan', signal.SIGKILL, 320, GROWING),
+        ('progan', signal.SIGKILL, 80, GROWING),
+        ('progan', signal.SIGKILL, 160, GROWING),
+        ('progan', signal.SIGKILL, 200, GROWING),
     ],
 )
-def test_resumed_is_unbroken(system, how, after, overrides, tmp_path):
-    long = dict(
-        num_steps=600, checkpoint_every_steps=40, log_every_steps=20, sample_every_steps=300, **overrides
-    )
-    unbroken = last_line([*flags(system, **long), f'--workdir={tmp_path}/unbroken'])
-    assert unbroken.startswith('step 600 · 9.6 kimg · state sha256 ')
+def test_resumed_is_unbroken(system, how, after, overrides, unbroken, tmp_path):
+    arguments = flags(system, num_steps=320, **EVERY, **overrides)
+    expected = unbroken(arguments)
+    assert expected.startswith('step 320 · 5.12 kimg · state sha256 ')
 
-    workdir = tmp_path / 'broken'
-    arguments = [*flags(system, **long), f'--workdir={workdir}']
+    arguments.append(f'--workdir={tmp_path}')
     process = start(arguments)
-    wait_for(workdir / 'checkpoints' / str(after), process)
+    wait_for(tmp_path / 'checkpoints' / str(after), process)
     process.send_signal(how)
     out, err = process.communicate(timeout=300)
     assert 'sha256' not in out, 'it had ended before the signal came'
@@ -87,22 +100,25 @@ def test_resumed_is_unbroken(system, how, after, overrides, tmp_path):
         message = err.splitlines()[-1]
         assert how.name in message
         assert message.endswith(shlex.join(arguments))
-    assert last_line(arguments) == unbroken
+    assert last_line(arguments) == expected
+    metrics = (tmp_path / 'metrics.jsonl').read_text().splitlines()
+    steps = [int(line.split(',')[0].split(':')[1]) for line in metrics]
+    edges = {48} if system == 'progan' else set()
+    assert steps == sorted({*range(20, 321, 20), *edges})
 
-    steps = [
-        int(line.split(',')[0].split(':')[1]) for line in (workdir / 'metrics.jsonl').read_text().splitlines()
-    ]
-    assert steps == list(range(20, 601, 20))
-    # Finished: the same command says so again, and the list of checkpoints tells the same hash.
-    assert last_line(arguments) == unbroken
+
+def test_a_finished_run_says_so_again_and_lists_its_checkpoints(tmp_path):
+    arguments = [*flags('gan', num_steps=16), f'--workdir={tmp_path}']
+    ended = last_line(arguments)
+    assert last_line(arguments) == ended
     listed = subprocess.run(
-        [sys.executable, '-m', 'gan_jax.checkpoint', f'--workdir={workdir}'],
+        [sys.executable, '-m', 'gan_jax.checkpoint', f'--workdir={tmp_path}'],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert listed.stdout.splitlines()[-1] == unbroken
+    assert listed.stdout.splitlines()[-1] == ended
     assert len(listed.stdout.splitlines()) == 3  # keep_checkpoints
 
 

@@ -145,6 +145,7 @@ def test_learning_from_bfloat16_keeps_float32_parameters():
         assert kinds == {jnp.dtype('float32')}
         exact, _, _ = single_step(small_config(system))
         _, exact_metrics = exact(state, batch)
+        assert metrics.pop('skipped_steps') == 0
         assert {value.dtype for value in metrics.values()} == {jnp.dtype('float32')}
         for name in ('discriminator_loss', 'generator_loss'):
             np.testing.assert_allclose(metrics[name], exact_metrics[name], rtol=0.05)
