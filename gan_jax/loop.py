@@ -1,7 +1,6 @@
 """The run, top to bottom: data, state, then dispatch after dispatch, with what each leaves behind."""
 
 import contextlib
-import itertools
 import math
 import shlex
 import sys
@@ -20,16 +19,15 @@ from gan_jax.data.pipeline import feed, fits_on_device, order
 from gan_jax.data.source import open_images
 from gan_jax.device_step import item_like, next_item, step_function
 from gan_jax.fitting import check_batch_sizes, check_memory, heaviest, local_devices, stage_name
+from gan_jax.gallery import fixed_inputs, keep_level, sample_arguments, save_grid, save_last_pictures
 from gan_jax.gans import load_system
-from gan_jax.pictures import curves_png, growth_strip, image_grid, save_level, save_png, write_atomically
+from gan_jax.pictures import write_atomically
 from gan_jax.schedule import Dispatch, dispatches, last_dispatch
 from gan_jax.stopping import stop_signals
 from gan_jax.stopwatch import StageClock, Stopwatch
 from gan_jax.train_state import TrainState, create_train_state, reset_optimizers
 from gan_jax.writers import MetricsWriter, progress, read_records, say
 
-NUM_SAMPLES = 64  # pictures in a grid, at most
-NUM_ROWS = 8  # pictures in a strip of a growing generator
 NUM_FIRST_IMAGES = 1000  # reals from which an initialisation may take statistics
 # Folded into keys, where no step number comes to: steps stop at 2³¹ - 1.
 SAMPLES = 2**32 - 2
@@ -51,6 +49,7 @@ def train(config, workdir, devices=None) -> TrainState:
     workdir, devices = Path(workdir), devices or local_devices()
     system = load_system(config.system)
     stages = system.stages(config)
+    grows = len(stages) > 1
     axis_name = parallel.axis_name(devices)
     gans = {stage: system.make(config, stage, axis_name) for stage in stages}
     images = open_images(config.data)
@@ -84,23 +83,17 @@ def train(config, workdir, devices=None) -> TrainState:
             return program
 
         if not (workdir / 'checkpoints').exists():  # before anything is written
-            for stage, program in [
-                (stage, prepare(next(schedule(stage.first_step)))) for stage in heaviest(stages)
-            ]:
+            first = {
+                stage: prepare(next(schedule(stage.first_step))) for stage in [*heaviest(stages), stages[0]]
+            }
+            for stage, program in first.items():
                 check_memory(stage, programs.compiled(program), devices)
         checkpoints = checkpoint.open_checkpoints(workdir, config.keep_checkpoints)
         stack.callback(checkpoints.close)
-        saved_step = checkpoints.latest_step()
-        if saved_step is None:
-            state = parallel.create_replicated(create, rng, first_batch, devices=devices)
-        else:
-            state = checkpoint.restore(checkpoints, saved_step, jax.eval_shape(create, rng, first_batch))
-            state = parallel.replicate_state(state, devices)
-        first_step, end = saved_step or 0, last_dispatch(stages)
-        curves_path = workdir / 'curves.png'
-        if first_step >= end.last_step:
-            if not curves_path.exists():  # a kill may come between the last checkpoint and the curves
-                curves_png(curves_path, read_records(workdir / 'metrics.jsonl'))
+        first_step, end = checkpoints.latest_step() or 0, last_dispatch(stages)
+        state = saved_or_new(checkpoints, create, rng, first_batch, devices)
+        if first_step >= end.last_step:  # a kill may come between the last checkpoint and the last pictures
+            save_last_pictures(workdir, read_records(workdir / 'metrics.jsonl'))
             print(checkpoint.summary(state))
             return state
         write_atomically(workdir / 'config.json', to_json(config).encode())
@@ -109,12 +102,7 @@ def train(config, workdir, devices=None) -> TrainState:
 
         writer = stack.enter_context(contextlib.closing(MetricsWriter(workdir, first_step)))
         report = stack.enter_context(progress(end.last_step, end.last_image / 1000, first_step))
-        sample_rng = jax.random.fold_in(rng, SAMPLES)
-        all_inputs = gans[stages[0]].sample_inputs(sample_rng, NUM_SAMPLES, first_batch)
-        inputs = {
-            stage: jax.device_put(first(num_samples_at(stage.resolution), all_inputs), devices[0])
-            for stage in stages
-        }
+        inputs = fixed_inputs(gans, jax.random.fold_in(rng, SAMPLES), first_batch, devices[0])
         samplers = {stage: jax.jit(gans[stage].sample) for stage in stages}
 
         requests = (
@@ -145,14 +133,11 @@ def train(config, workdir, devices=None) -> TrainState:
                 check_finite(*unchecked, checkpoints, config.on_nonfinite)
             if is_new_stage:  # its sampler and the next stage's step are compiled while it trains
                 programs.prepare(stage, samplers[stage], *sample_arguments(state, inputs[stage]))
-                for following in itertools.islice(schedule(stage.last_step), 1):
+                if following := next(schedule(stage.last_step), None):
                     prepare(following)
             unchecked = dispatch, metrics
             ends_stage = step == stage.last_step
-            log, sample, save = (
-                step % interval == 0 or step == end.last_step or (ends_stage and len(stages) > 1)
-                for interval in intervals
-            )
+            log, sample, save = (ends_stage or step % interval == 0 for interval in intervals)
             stopped_by = ''.join(stop[:1])  # looked at once, as a signal may come at any moment
             if log or sample or save or stopped_by or not stopwatch.is_running:
                 check_finite(dispatch, metrics, checkpoints, config.on_nonfinite)
@@ -162,7 +147,7 @@ def train(config, workdir, devices=None) -> TrainState:
                 values = {
                     name: value[-1] for name, value in parallel.fetch(metrics).items()
                 } | stopwatch.read()
-                if len(stages) > 1:
+                if grows:
                     values['resolution'] = stage.resolution
                     values['stage_seconds_per_kimg'] = stage_clock.seconds_per_kimg(dispatch.last_image)
                 writer.write(step, kimg, values)
@@ -172,13 +157,10 @@ def train(config, workdir, devices=None) -> TrainState:
                 pictures = jax.device_get(
                     programs.run(stage, samplers[stage], *sample_arguments(state, inputs[stage]))
                 )
-                grid = image_grid(pictures)
-                grid_path = workdir / 'samples' / f'step_{step:08d}.png'
-                save_png(grid_path, grid, {'step': str(step), 'seed': str(config.seed)})
+                grid_path, grid = save_grid(workdir, step, config.seed, pictures)
                 writer.image(step, grid)
-                if ends_stage and len(stages) > 1:
-                    (generated,) = pictures.values()
-                    save_level(workdir / 'growth', generated[:NUM_ROWS])
+                if grows and ends_stage:
+                    keep_level(workdir, pictures)
                     seconds = stage_clock.seconds_per_kimg(dispatch.last_image)
                     say(f'{stage_name(stage)} done: {seconds:.3g} s/kimg, compilation included')
             if save or stopped_by:
@@ -188,30 +170,21 @@ def train(config, workdir, devices=None) -> TrainState:
                 go_on = shlex.join(sys.orig_argv)
                 raise Preempted(f'{stopped_by} at step {step}: checkpoint written; to go on: {go_on}')
         checkpoints.wait_until_finished()
-        curves_png(curves_path, writer.records())
-        if len(stages) > 1:
-            save_png(workdir / 'growth.png', growth_strip(workdir / 'growth'))
-    print(f'samples     {grid_path}\ncurves      {curves_path}\ncheckpoint  {workdir}/checkpoints/{step}')
+        save_last_pictures(workdir, writer.records())
+    print(
+        f'samples     {grid_path}\ncurves      {workdir}/curves.png\ncheckpoint  {workdir}/checkpoints/{step}'
+    )
     print(checkpoint.summary(state))
     return state
 
 
-def sample_arguments(state: TrainState, inputs):
-    """What to sample with, on the first device: the averages, `inputs` and the images seen."""
-    params, model_state, images_seen = parallel.on_one_device(
-        (state.ema_params, state.ema_model_state, state.images_seen)
-    )
-    return params, model_state, inputs, images_seen
-
-
-def first(number: int, inputs):
-    """The first `number` of a generator's inputs."""
-    return jax.tree.map(lambda x: x[:number], inputs)
-
-
-def num_samples_at(resolution: int) -> int:
-    """Pictures in a grid: fewer where they would be more than four million pixels."""
-    return max(NUM_ROWS, min(NUM_SAMPLES, 2**22 // resolution**2))
+def saved_or_new(checkpoints, create, rng, batch, devices) -> TrainState:
+    """The state of the last checkpoint or, where there is none, `create(rng, batch)`; on all devices."""
+    step = checkpoints.latest_step()
+    if step is None:
+        return parallel.create_replicated(create, rng, batch, devices=devices)
+    state = checkpoint.restore(checkpoints, step, jax.eval_shape(create, rng, batch))
+    return parallel.replicate_state(state, devices)
 
 
 def check_finite(dispatch: Dispatch, metrics, checkpoints, on_nonfinite: str) -> None:

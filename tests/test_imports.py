@@ -22,7 +22,7 @@ FLOORS = [
         'stopping',
     },
     {'compilation', 'fitting', 'layers', 'schedule', 'train_state', 'parallel', 'pictures', 'cli'},
-    {'train_step', 'equalized', 'game', 'growth', 'writers', 'data'},
+    {'train_step', 'equalized', 'game', 'growth', 'writers', 'data', 'gallery'},
     {'gans', 'checkpoint', 'device_step'},
     {'config'},
     {'dry_run', 'loop'},

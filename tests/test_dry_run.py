@@ -1,0 +1,27 @@
+"""What `--dry_run` tells: for people and as JSON, the same numbers."""
+
+import json
+
+from helpers import small_config
+
+from gan_jax import dry_run
+
+
+def test_a_report_has_a_row_for_each_stage_and_says_what_does_not_fit(monkeypatch):
+    config = small_config('progan')
+    result = dry_run.report(config)
+    assert result['config'] == json.loads(json.dumps(config.to_dict()))
+    fade = [stage['fade'] for stage in result['stages']]
+    assert fade == [False, True, False]
+    assert [stage['resolution'] for stage in result['stages']] == [4, 8, 8]
+    assert [stage['num_steps'] for stage in result['stages']] == [4, 2, 2]
+    for stage in result['stages']:
+        assert stage['batch_size'] == 16 < stage['largest_batch_size']
+    small, fading, settled = (stage['memory_bytes'] for stage in result['stages'])
+    assert small < settled < fading
+
+    result['stages'][1]['largest_batch_size'] = 8
+    monkeypatch.setattr(dry_run, 'report', lambda config: result)
+    assert json.loads(dry_run.dry_run(config, 'json')) == result
+    rows = dry_run.dry_run(config, 'text').splitlines()[-3:]
+    assert [row.endswith('does not fit') for row in rows] == [False, True, False]
