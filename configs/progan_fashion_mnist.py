@@ -46,8 +46,8 @@ def get_config():
                 'drift_weight': 0.001,  # on D(real) squared
                 'critic_steps': 1,  # updates of D per update of G, each on a batch of its own
                 # Of each level, 4, 8, 16, 32 pixels; one number stands for all of them.
-                'settle_kimg': (15.0, 15.0, 15.0, 30.0),  # thousands of images as it is
-                'fade_kimg': (10.0,),  # thousands of images while it fades in; 4 does not
+                'settle_kimg': (15.0, 10.0, 10.0, 30.0),  # thousands of images as it is
+                'fade_kimg': (8.0,),  # thousands of images while it fades in; 4 does not
                 'batch_sizes': (16,),  # examples of a step
                 'learning_rate_factors': (1.0,),  # of the optimizers' rates
             },
