@@ -98,7 +98,7 @@ def _at_least_float32(x, kernel):
 
 
 # Measured on two x86-64 cores, as are all the rules that choose a form.
-_NARROW = 8  # fewer channels than this are too few for a convolution
+_NARROW = 8  # fewer channels than this are too few for a convolution, or for a product of their own
 _CACHED_NUMBERS = 2**19  # of float32, two megabytes
 
 
@@ -132,35 +132,44 @@ def _conv_transpose(geometry, y, kernel):
 @_custom_vjp
 def _weight_gradient(geometry, x, y):
     """(x [N, H, W, C], y [N, H', W', D]) -> kernel [k_h, k_w, C, D]."""
-    s, p, size, kernel_size = geometry
-    c, d = x.shape[3], y.shape[3]
-    if s > 1 and c < _NARROW:
-        return _weight_gradient_by_product(geometry, x, y)
-    if s == 1 and d < _NARROW <= c:  # the narrow side had better be the input: thirteen times faster for 7x7
-        mirrored = _correlate(y, x, [(k - 1 - p, k - 1 - p) for k in kernel_size], 1)
+    s, p, _, kernel_size = geometry
+    if s == 1 and y.shape[3] < x.shape[3]:  # the narrower side had better be the one that is shifted
+        mirrored = _correlate(y, x, [k - 1 - p for k in kernel_size], 1, kernel_size)
         return jnp.flip(mirrored, (0, 1)).swapaxes(2, 3)
-    # Rows and columns that no tap reaches are cut off, or the far padding would be negative.
-    high = [k + s * (n_y - 1) - n - p for k, n_y, n in zip(kernel_size, y.shape[1:3], size, strict=True)]
-    x = x[:, : size[0] + min(high[0], 0), : size[1] + min(high[1], 0)]
-    return _correlate(x, y, [(p, max(h, 0)) for h in high], s)
+    return _correlate(x, y, (p, p), s, kernel_size)
 
 
-def _correlate(x, y, padding, dilation):
-    """Sums x [N, H, W, C] · y [N, h, w, D] over N and pixels, at each place of y on x -> [k_h, k_w, C, D]."""
+def _correlate(x, y, padding, s, kernel_size):
+    """Sums x [N, H, W, C] · y [N, h, w, D] over N and pixels, at each place of y on x -> [k_h, k_w, C, D].
 
-    def of_images(x, y):
+    As a convolution whose kernel is y, unless the cache cannot hold it: it would be fetched again and again.
+    Then as a matrix product for each place, or one of all places where one alone is too narrow.
+    """
+    (n, h, w, d), is_narrow = y.shape, x.shape[3] < _NARROW
+    reach = [s * (length - 1) + 1 for length in (h, w)]
+    # The far padding is negative where no tap reaches the last row or column.
+    near_and_far = [
+        (p, r + k - 1 - size - p)
+        for p, r, k, size in zip(padding, reach, kernel_size, x.shape[1:3], strict=True)
+    ]
+    if y.size < _CACHED_NUMBERS and not (s > 1 and is_narrow):
         # The barriers keep XLA from folding the transposes into the convolution's dimension numbers, which
         # inside a scan would cost it the fast path (two hundred times the time).
         x = lax.optimization_barrier(x.transpose(3, 1, 2, 0))
         y = lax.optimization_barrier(y.transpose(1, 2, 0, 3))
-        return _convolve(x, y, (1, 1), padding, rhs_dilation=(dilation, dilation))
-
-    # In pieces, as y is the kernel here, and one that the cache cannot hold is fetched again and again;
-    # not below 8 images, which are its channels and fill a vector.
-    num_images = max(8, len(y) * _CACHED_NUMBERS // y.size)
-    pieces = [slice(i, i + num_images) for i in range(0, len(y), num_images)]
-    kernel: Any = sum(of_images(x[piece], y[piece]) for piece in pieces)
-    return kernel.transpose(1, 2, 0, 3)
+        return _convolve(x, y, (1, 1), near_and_far, rhs_dilation=(s, s)).transpose(1, 2, 0, 3)
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*sides, 0) for sides in near_and_far), (0, 0, 0)])
+    places = [
+        x[:, a : a + reach[0] : s, b : b + reach[1] : s].reshape(n * h * w, -1)
+        for a in range(kernel_size[0])
+        for b in range(kernel_size[1])
+    ]
+    y = y.reshape(n * h * w, d)
+    if is_narrow:
+        kernel = jnp.dot(y.T, jnp.concatenate(places, 1)).T
+    else:
+        kernel = jnp.stack([jnp.dot(place.T, y) for place in places])
+    return kernel.reshape(*kernel_size, -1, d)
 
 
 def _save_operands(map_, geometry, *operands):
@@ -233,16 +242,6 @@ def _by_overlap_add(geometry, y, kernel):
     missing = [max(0, p + size[i] - x.shape[1 + i]) for i in range(2)]
     x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
     return x[:, p : p + size[0], p : p + size[1]]
-
-
-def _weight_gradient_by_product(geometry, x, y):
-    """The weight gradient as one matrix product of y with the k_h by k_w patches of x."""
-    s, p, _, (k_h, k_w) = geometry
-    n, h, w, d = y.shape
-    x = jnp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
-    taps = [x[:, a : a + s * h : s, b : b + s * w : s] for a in range(k_h) for b in range(k_w)]
-    patches = jnp.stack(taps, 3).reshape(n * h * w, -1)
-    return jnp.dot(y.reshape(-1, d).T, patches).T.reshape(k_h, k_w, x.shape[3], d)
 
 
 def _pad(x, axis, low, high):
