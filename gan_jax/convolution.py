@@ -100,6 +100,7 @@ def _at_least_float32(x, kernel):
 # Measured on two x86-64 cores, as are all the rules that choose a form.
 _NARROW = 8  # fewer channels than this are too few for a convolution, or for a product of their own
 _CACHED_NUMBERS = 2**19  # of float32, two megabytes
+_FEW_NUMBERS = 2**26  # a quarter of a gigabyte
 
 
 class _Geometry(NamedTuple):
@@ -159,16 +160,20 @@ def _correlate(x, y, padding, s, kernel_size):
         y = lax.optimization_barrier(y.transpose(1, 2, 0, 3))
         return _convolve(x, y, (1, 1), near_and_far, rhs_dilation=(s, s)).transpose(1, 2, 0, 3)
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*sides, 0) for sides in near_and_far), (0, 0, 0)])
-    places = [
-        x[:, a : a + reach[0] : s, b : b + reach[1] : s].reshape(n * h * w, -1)
-        for a in range(kernel_size[0])
-        for b in range(kernel_size[1])
-    ]
     y = y.reshape(n * h * w, d)
+
+    def place(corner):
+        window = lax.dynamic_slice(x, (0, *corner, 0), (n, *reach, x.shape[3]))
+        return window[:, ::s, ::s].reshape(n * h * w, -1)
+
+    product = lambda corner: jnp.dot(place(corner).T, y)
+    corners = [(a, b) for a in range(kernel_size[0]) for b in range(kernel_size[1])]
     if is_narrow:
-        kernel = jnp.dot(y.T, jnp.concatenate(places, 1)).T
-    else:
-        kernel = jnp.stack([jnp.dot(place.T, y) for place in places])
+        kernel = jnp.dot(y.T, jnp.concatenate([place(corner) for corner in corners], 1)).T
+    elif len(corners) * len(y) * x.shape[3] < _FEW_NUMBERS:
+        kernel = jnp.stack([product(corner) for corner in corners])
+    else:  # one after another, as together they would take gigabytes
+        kernel = lax.map(product, jnp.array(corners))
     return kernel.reshape(*kernel_size, -1, d)
 
 

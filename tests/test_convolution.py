@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from gan_jax import convolution
 from gan_jax.convolution import conv, conv_transpose, plain_convolutions
 
 # kernel, strides, padding, height, width, wide side's channels, strided side's channels
@@ -84,6 +85,16 @@ def test_equals_the_plain_form_to_second_gradients(case, transposed):
     x, kernel, y, strides, padding = operands(case)
     function, x = (conv_transpose, y) if transposed else (conv, x)
     assert_equals_the_plain_form(function, x, kernel, strides, padding)
+
+
+@pytest.mark.parametrize('few', [0, 2**26])
+@pytest.mark.parametrize('case', [SHAPES[2], SHAPES[4], SHAPES[11]], ids=str)
+def test_operands_too_large_for_the_cache(case, few, monkeypatch):
+    """Their weight gradient is a product for each tap, at once or, beyond `few` numbers, in turn."""
+    monkeypatch.setattr(convolution, '_CACHED_NUMBERS', 0)
+    monkeypatch.setattr(convolution, '_FEW_NUMBERS', few)
+    x, kernel, _, strides, padding = operands(case)
+    assert_equals_the_plain_form(conv, x, kernel, strides, padding)
 
 
 @pytest.mark.parametrize('case', SHAPES, ids=str)
