@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import jax
+import numpy as np
+from PIL import Image
 
 from gan_jax import parallel
-from gan_jax.pictures import curves_png, growth_strip, image_grid, save_level, save_png
+from gan_jax.pictures import curves_png, image_grid, save_png, to_uint8
 from gan_jax.train_state import TrainState
 
 NUM_SAMPLES = 64  # pictures in a grid, at most
@@ -40,9 +42,26 @@ def save_grid(workdir: Path, step: int, seed: int, columns: dict):
 
 
 def keep_level(workdir: Path, columns: dict) -> None:
-    """Keeps the first pictures of a level that has settled, or faded in, for `growth.png`."""
+    """Keeps the first pictures, [N, H, W, C] in [-1, 1], as their resolution's column of `growth.png`."""
     (images,) = columns.values()
-    save_level(workdir / 'growth', images[:NUM_ROWS])
+    column = to_uint8(images[:NUM_ROWS])
+    _, h, w, c = column.shape
+    save_png(workdir / 'growth' / f'{h:04}.png', column.reshape(-1, w, c))
+
+
+def growth_strip(folder: Path):
+    """The kept resolutions side by side, each enlarged to the size of the largest: uint8 [H, W, C]."""
+    levels = []
+    for path in sorted(folder.glob('*.png')):
+        column = np.asarray(Image.open(path))
+        levels.append(column.reshape(-1, column.shape[1], column.shape[1], *column.shape[2:] or (1,)))
+    size = levels[-1].shape[1]
+    enlarged = {
+        str(level.shape[1]): level.repeat(size // level.shape[1], 1).repeat(size // level.shape[1], 2) / 127.5
+        - 1
+        for level in levels
+    }
+    return image_grid(enlarged, num_columns=1)
 
 
 def save_last_pictures(workdir: Path, records: list[dict]) -> None:

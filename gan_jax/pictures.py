@@ -82,27 +82,6 @@ def image_grid(columns, num_columns=None, border=2, at_least=500):
     return grid
 
 
-def save_level(folder, images):
-    """Keeps pictures of one resolution, [N, H, W, C] in [-1, 1], as a column for `growth_strip`."""
-    n, h, w, c = images.shape
-    save_png(Path(folder) / f'{h:04}.png', to_uint8(images).reshape(n * h, w, c))
-
-
-def growth_strip(folder):
-    """The kept resolutions side by side, each enlarged to the size of the largest: uint8 [H, W, C]."""
-    levels = []
-    for path in sorted(Path(folder).glob('*.png')):
-        column = np.asarray(Image.open(path))
-        levels.append(column.reshape(-1, column.shape[1], column.shape[1], *column.shape[2:] or (1,)))
-    size = max(level.shape[1] for level in levels)
-    enlarged = {
-        str(level.shape[1]): level.repeat(size // level.shape[1], 1).repeat(size // level.shape[1], 2) / 127.5
-        - 1
-        for level in levels
-    }
-    return image_grid(enlarged, num_columns=1)
-
-
 def save_png(path, picture, metadata=None):
     """Writes a PNG whole or not at all, creating its folder.
 
