@@ -1,5 +1,6 @@
 """Functional GAN training in pure JAX."""
 
+import os
 import sys
 from importlib.metadata import version
 
@@ -10,3 +11,6 @@ if version('jaxlib') == '0.10.2':
         file=sys.stderr,
     )
     sys.exit(2)
+if version('jaxlib').startswith('0.10.'):
+    # On CPUs with AVX-512 it calls all that the compilation cache holds unfit, at length (jax issue 38445).
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

@@ -1,10 +1,5 @@
 """Convolution and transposed convolution in the form that is fast on the backend at hand.
 
-On a GPU or TPU that is the compiler's own convolution. On a CPU XLA leaves two things to do by hand: a
-convolution with a dilated input is slow and its gradient to the weights is thirty times slower still, and
-a convolution through permuted dimension numbers falls off the fast path inside a `lax.scan`. So the CPU gets
-forms without either, for the values and for every derivative.
-
 All of it rests on one function that is linear in each of three arguments,
 
     T(x, kernel, y) = sum over n, i, j, a, b, c, d of
@@ -13,6 +8,12 @@ All of it rests on one function that is linear in each of three arguments,
 whose gradients to y, to x and to the kernel are the convolution, the transposed convolution and the weight
 gradient. The derivatives of each of these three maps are the other two, which is why they differentiate any
 number of times (in reverse mode).
+
+On a GPU or TPU each map is one convolution of the compiler's own. Left to differentiate a transposed one, JAX
+would write its weight gradient as a convolution that GPUs run up to forty times slower. On a CPU XLA leaves
+more to do by hand: a convolution with a dilated input is slow and its gradient to the weights is thirty times
+slower still, and a convolution through permuted dimension numbers falls off the fast path inside a
+`lax.scan`. So the CPU gets forms without either.
 """
 
 import contextlib
@@ -54,11 +55,8 @@ def conv(x, kernel, strides, padding):
     Returns:
         [N, H', W', C_out] with H' = (H + 2 · padding − k_h) // strides + 1.
     """
-    if _plain.get() or jax.default_backend() != 'cpu':
-        return _plain_conv(x, kernel, strides, padding)
     geometry = _Geometry(strides, padding, x.shape[1:3], kernel.shape[:2])
-    x, kernel, dtype = _at_least_float32(x, kernel)
-    return _conv(geometry, x, kernel).astype(dtype)
+    return _at_least_float32(_conv, geometry, x, kernel)
 
 
 def conv_transpose(x, kernel, strides, padding):
@@ -73,28 +71,21 @@ def conv_transpose(x, kernel, strides, padding):
     Returns:
         [N, H', W', C_out] with H' = (H − 1) · strides − 2 · padding + k_h.
     """
-    if _plain.get() or jax.default_backend() != 'cpu':
-        return _plain_conv_transpose(x, kernel, strides, padding)
     height, width = ((x.shape[1 + i] - 1) * strides - 2 * padding + kernel.shape[i] for i in range(2))
     geometry = _Geometry(strides, padding, (height, width), kernel.shape[:2])
-    x, kernel, dtype = _at_least_float32(x, kernel)
-    return _conv_transpose(geometry, x, kernel).astype(dtype)
+    return _at_least_float32(_conv_transpose, geometry, x, kernel)
 
 
-def _plain_conv(x, kernel, s, p):
-    return _convolve(x, kernel, (s, s), [(p, p), (p, p)])
+def _is_plain():
+    return _plain.get() or jax.default_backend() != 'cpu'
 
 
-def _plain_conv_transpose(x, kernel, s, p):
-    padding = [(k - 1 - p, k - 1 - p) for k in kernel.shape[:2]]
-    return _convolve(x, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), (1, 1), padding, lhs_dilation=(s, s))
-
-
-def _at_least_float32(x, kernel):
+def _at_least_float32(map_, geometry, *operands):
     """XLA's fast convolutions on the CPU take no bfloat16, and partial sums should not be rounded to it."""
-    dtype = jnp.result_type(x, kernel)
-    wide = jnp.promote_types(dtype, jnp.float32)
-    return x.astype(wide), kernel.astype(wide), dtype
+    dtype = jnp.result_type(*operands)
+    if not _is_plain():
+        operands = (x.astype(jnp.promote_types(dtype, jnp.float32)) for x in operands)
+    return map_(geometry, *operands).astype(dtype)
 
 
 # Measured on two x86-64 cores, as are all the rules that choose a form.
@@ -112,15 +103,21 @@ class _Geometry(NamedTuple):
     kernel_size: tuple[int, int]
 
 
-@_custom_vjp
-def _conv(geometry, x, kernel):
+def _compilers_own(geometry, x, kernel):
     """(x [N, H, W, C], kernel [k_h, k_w, C, D]) -> y [N, H', W', D]."""
-    return _plain_conv(x, kernel, geometry.strides, geometry.padding)
+    s, p = geometry.strides, geometry.padding
+    return _convolve(x, kernel, (s, s), [(p, p), (p, p)])
+
+
+_conv = _custom_vjp(_compilers_own)  # which is fast on every backend
 
 
 @_custom_vjp
 def _conv_transpose(geometry, y, kernel):
     """(y [N, H', W', D], kernel [k_h, k_w, C, D]) -> x [N, H, W, C]."""
+    if _is_plain():
+        x = jax.ShapeDtypeStruct((len(y), *geometry.size, kernel.shape[2]), y.dtype)
+        return jax.linear_transpose(lambda x: _compilers_own(geometry, x, kernel), x)(y)[0]
     # A narrow output leaves the convolutions of the phases too little to do, and on the smallest maps most of
     # their taps fall on padding: there one product over all taps is faster, up to thirty times.
     s, _, _, kernel_size = geometry
@@ -133,6 +130,9 @@ def _conv_transpose(geometry, y, kernel):
 @_custom_vjp
 def _weight_gradient(geometry, x, y):
     """(x [N, H, W, C], y [N, H', W', D]) -> kernel [k_h, k_w, C, D]."""
+    if _is_plain():
+        kernel = jax.ShapeDtypeStruct((*geometry.kernel_size, x.shape[3], y.shape[3]), x.dtype)
+        return jax.linear_transpose(lambda kernel: _compilers_own(geometry, x, kernel), kernel)(y)[0]
     s, p, _, kernel_size = geometry
     if s == 1 and y.shape[3] < x.shape[3]:  # the narrower side had better be the one that is shifted
         mirrored = _correlate(y, x, [k - 1 - p for k in kernel_size], 1, kernel_size)

@@ -7,11 +7,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = 'batch'
 # Most of a CPU's time to the first step would go into optimising code that runs once.
-QUICK_TO_COMPILE = {
-    'xla_backend_optimization_level': 0,
-    'xla_llvm_disable_expensive_passes': True,
-    'xla_cpu_use_fusion_emitters': False,
-}
+QUICK_TO_COMPILE = {'xla_backend_optimization_level': 0}
 
 
 def _mesh(devices):

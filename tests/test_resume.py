@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -15,25 +16,36 @@ ENVIRONMENT = {**os.environ, 'JAX_NUM_CPU_DEVICES': '2'}
 
 
 def start(arguments):
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / 'train.py'), *arguments],
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    # Into files, as a run would wait for ever to be rid of what it says into a pipe that nobody reads.
+    out, err = (tempfile.TemporaryFile('w+') for _ in range(2))  # noqa: SIM115
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / 'train.py'), *arguments], env=ENVIRONMENT, stdout=out, stderr=err
     )
+    process.streams = out, err
+    return process
+
+
+def end(process, timeout=300):
+    """-> what it said, (out, err), once it has ended"""
+    process.wait(timeout)
+    said = []
+    for stream in process.streams:
+        stream.seek(0)
+        said.append(stream.read())
+        stream.close()
+    return said
 
 
 def last_line(arguments):
     process = start(arguments)
-    out, err = process.communicate(timeout=300)
+    out, err = end(process)
     assert process.returncode == 0, err
     return out.splitlines()[-1]
 
 
 def wait_for(path, process):
     while not path.exists():
-        assert process.poll() is None, f'ended before {path.name} was there: {process.communicate()[1]}'
+        assert process.poll() is None, f'ended before {path.name} was there: {end(process)[1]}'
         time.sleep(0.01)
 
 
@@ -91,7 +103,7 @@ def test_resumed_is_unbroken(system, how, after, overrides, unbroken, tmp_path):
     process = start(arguments)
     wait_for(tmp_path / 'checkpoints' / str(after), process)
     process.send_signal(how)
-    out, err = process.communicate(timeout=300)
+    out, err = end(process)
     assert 'sha256' not in out, 'it had ended before the signal came'
     if how == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL
@@ -132,9 +144,9 @@ def test_killed_again_and_again_at_any_moment_it_still_ends_the_same(tmp_path):
     for _ in range(6):
         process = start(arguments)
         try:
-            process.communicate(timeout=moments.uniform(3, 20))
+            end(process, moments.uniform(3, 20))
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
+            end(process)
     assert last_line(arguments) == unbroken
     assert (tmp_path / 'broken' / 'curves.png').exists()
