@@ -1,5 +1,6 @@
 """A PyTorch process that does the same steps when it is told to, in an environment of its own."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ FORMS = ('eager', 'channels_last', 'compile')  # the last is torch.compile on ch
 
 
 class Peer:
-    """One form of the peer; it waits idly for its turns."""
+    """One form of the peer; it starts beside the others and then waits idly for its turns."""
 
     def __init__(self, config, batch_size: int, form: str, python: str):
         self.form, self.step_seconds = form, []
@@ -32,15 +33,13 @@ class Peer:
         self.requests: Any = self.process.stdin
         self.answers: Any = self.process.stdout
 
-    def wait(self) -> None:
-        """Until it has compiled and warmed up; raises UserError with its last words where it ends instead."""
-        self.about = json.loads(self._answer())
+    def warm_up(self) -> None:
+        """Has it compile and take its first steps; raises UserError with its last words where it ends."""
+        self.about = json.loads(self._answer_to('warm up'))
 
     def run(self, num_steps, is_counted):
         """Has it do `num_steps`."""
-        self.requests.write(f'{num_steps}\n')
-        self.requests.flush()
-        seconds = float(self._answer())
+        seconds = float(self._answer_to(num_steps))
         if is_counted:
             self.step_seconds.append(seconds / num_steps)
 
@@ -55,6 +54,11 @@ class Peer:
         self.process.wait()
         for stream in (self.requests, self.answers, self.errors):
             stream.close()
+
+    def _answer_to(self, request) -> str:
+        with contextlib.suppress(BrokenPipeError):  # it has ended; its last words are below
+            print(request, file=self.requests, flush=True)
+        return self._answer()
 
     def _answer(self) -> str:
         line = self.answers.readline()

@@ -122,7 +122,8 @@ def benchmark(options, overrides: dict, devices: list, number: int = -1) -> dict
         for form in FORMS if options.peer else ():
             peers.append(Peer(config, stage.batch_size, form, peer_python(options.peer_python)))
             stack.callback(peers[-1].close)
-            peers[-1].wait()
+        for peer in peers:
+            peer.warm_up()
         result = measure(
             config,
             stage,

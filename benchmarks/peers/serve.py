@@ -2,8 +2,9 @@
 
     python serve.py '{"form": "compile", "config": {…}}'
 
-answers with what it is, as JSON, once it has warmed up; then to each number N on its input with the seconds
-that N steps took; and to the end of its input with the bytes of memory at the peak of the timed steps.
+reads lines: to the first, whatever it is, it answers with what it is, as JSON, once it has warmed up; then to
+each number N with the seconds that N steps took; and to the end of its input with the bytes of memory at the
+peak of the timed steps.
 """
 
 import importlib
@@ -55,6 +56,7 @@ def main(request: str) -> None:
             raise FloatingPointError(f'the losses are {losses}')
         return time.perf_counter() - started
 
+    sys.stdin.readline()
     run(WARM_UP)
     restart_peak()
     print(json.dumps({'pytorch_version': torch.__version__, 'threads': torch.get_num_threads()}), flush=True)
