@@ -89,9 +89,8 @@ def _at_least_float32(map_, geometry, *operands):
 
 
 # Measured on two x86-64 cores, as are all the rules that choose a form.
-_NARROW = 8  # fewer channels than this are too few for a convolution, or for a product of their own
-_CACHED_NUMBERS = 2**19  # of float32, two megabytes
-_FEW_NUMBERS = 2**26  # a quarter of a gigabyte
+_NARROW = 8  # fewer channels than this are too few for a convolution
+_CACHED_NUMBERS = 2**17  # of float32: half a megabyte, which a core's own cache holds
 
 
 class _Geometry(NamedTuple):
@@ -143,38 +142,48 @@ def _weight_gradient(geometry, x, y):
 def _correlate(x, y, padding, s, kernel_size):
     """Sums x [N, H, W, C] · y [N, h, w, D] over N and pixels, at each place of y on x -> [k_h, k_w, C, D].
 
-    As a convolution whose kernel is y, unless the cache cannot hold it: it would be fetched again and again.
-    Then as a matrix product for each place, or one of all places where one alone is too narrow.
+    As a convolution whose kernel is y, in pieces that the cache can hold, where the whole would be fetched
+    again and again; or as one matrix product of all places where x is narrow.
     """
-    (n, h, w, d), is_narrow = y.shape, x.shape[3] < _NARROW
-    reach = [s * (length - 1) + 1 for length in (h, w)]
+    (n, h, w, d), (k_h, k_w), c = y.shape, kernel_size, x.shape[3]
+    reach_h, reach_w = (s * (length - 1) + 1 for length in (h, w))
     # The far padding is negative where no tap reaches the last row or column.
     near_and_far = [
-        (p, r + k - 1 - size - p)
-        for p, r, k, size in zip(padding, reach, kernel_size, x.shape[1:3], strict=True)
+        (p, reach + k - 1 - size - p, 0)
+        for p, reach, k, size in zip(padding, (reach_h, reach_w), kernel_size, x.shape[1:3], strict=True)
     ]
-    if y.size < _CACHED_NUMBERS and not (s > 1 and is_narrow):
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *near_and_far, (0, 0, 0)])
+    if c < _NARROW and (s > 1 or y.size > 4 * _CACHED_NUMBERS):
+        places = [
+            x[:, a : a + reach_h : s, b : b + reach_w : s].reshape(-1, c)
+            for a in range(k_h)
+            for b in range(k_w)
+        ]
+        return jnp.dot(y.reshape(-1, d).T, jnp.concatenate(places, 1)).T.reshape(k_h, k_w, c, d)
+
+    rows = _largest_divisor(h, _CACHED_NUMBERS // (w * d))
+    images = _largest_divisor(n, _CACHED_NUMBERS // (h * w * d))
+
+    def piece(image, row):
+        of_x = lax.dynamic_slice(x, (image, s * row, 0, 0), (images, s * (rows - 1) + k_h, x.shape[2], c))
+        of_y = lax.dynamic_slice(y, (image, row, 0, 0), (images, rows, w, d))
         # The barriers keep XLA from folding the transposes into the convolution's dimension numbers, which
         # inside a scan would cost it the fast path (two hundred times the time).
-        x = lax.optimization_barrier(x.transpose(3, 1, 2, 0))
-        y = lax.optimization_barrier(y.transpose(1, 2, 0, 3))
-        return _convolve(x, y, (1, 1), near_and_far, rhs_dilation=(s, s)).transpose(1, 2, 0, 3)
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*sides, 0) for sides in near_and_far), (0, 0, 0)])
-    y = y.reshape(n * h * w, d)
+        of_x = lax.optimization_barrier(of_x.transpose(3, 1, 2, 0))
+        of_y = lax.optimization_barrier(of_y.transpose(1, 2, 0, 3))
+        return _convolve(of_x, of_y, (1, 1), 'VALID', rhs_dilation=(s, s))
 
-    def place(corner):
-        window = lax.dynamic_slice(x, (0, *corner, 0), (n, *reach, x.shape[3]))
-        return window[:, ::s, ::s].reshape(n * h * w, -1)
+    corners = [(image, row) for image in range(0, n, images) for row in range(0, h, rows)]
+    kernel = piece(*corners[0])
+    if len(corners) > 1:
+        add = lambda kernel, corner: (kernel + piece(*corner), None)
+        kernel, _ = lax.scan(add, kernel, jnp.array(corners[1:]))
+    return kernel.transpose(1, 2, 0, 3)
 
-    product = lambda corner: jnp.dot(place(corner).T, y)
-    corners = [(a, b) for a in range(kernel_size[0]) for b in range(kernel_size[1])]
-    if is_narrow:
-        kernel = jnp.dot(y.T, jnp.concatenate([place(corner) for corner in corners], 1)).T
-    elif len(corners) * len(y) * x.shape[3] < _FEW_NUMBERS:
-        kernel = jnp.stack([product(corner) for corner in corners])
-    else:  # one after another, as together they would take gigabytes
-        kernel = lax.map(product, jnp.array(corners))
-    return kernel.reshape(*kernel_size, -1, d)
+
+def _largest_divisor(n, most):
+    """Of n, but 1 where `most` is less."""
+    return max(divisor for divisor in range(1, n + 1) if n % divisor == 0 and divisor <= max(1, most))
 
 
 def _save_operands(map_, geometry, *operands):

@@ -1,17 +1,15 @@
 """The layers that networks are made of, and how much arithmetic each needs at least."""
 
+import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.channels import spread, sum_to_channels
 from gan_jax.convolution import conv, conv_transpose
-
-# PyTorch's momentum 0.1 is Flax's 0.9; statistics are over the global batch where `axis_name` is given.
-BatchNorm = partial(nn.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 
 def normal_around(mean: float, stddev: float) -> Callable:
@@ -76,6 +74,44 @@ class ConvTranspose(nn.Module):
         return plus_bias(self, y) if self.use_bias else y
 
 
+class BatchNorm(nn.Module):
+    """Each channel of […, C] to mean 0 and variance 1, then scaled and shifted (Ioffe and Szegedy 2015).
+
+    Statistics are those of the global batch over pixels and devices, and running averages in 'batch_stats'
+    where `use_running_average`. In float32 throughout.
+    """
+
+    use_running_average: bool
+    momentum: float = 0.9  # what a running average keeps at an update: 1 - PyTorch's
+    epsilon: float = 1e-5
+    scale_init: Callable = nn.initializers.ones
+    axis_name: str | None = None  # the mapped axis over devices, None without one
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        channels, count = x.shape[-1:], math.prod(x.shape[:-1])
+        running_mean = self.variable('batch_stats', 'mean', jnp.zeros, channels)
+        running_variance = self.variable('batch_stats', 'var', jnp.ones, channels)
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        if self.use_running_average:
+            mean, variance = running_mean.value, running_variance.value
+        else:
+            mean, mean_square = sum_to_channels(x) / count, sum_to_channels(x**2) / count
+            if self.axis_name is not None and not self.is_initializing():
+                mean, mean_square = jax.lax.pmean((mean, mean_square), self.axis_name)
+            variance = jnp.maximum(mean_square - mean**2, 0)
+            if not self.is_initializing():
+                average = lambda old, new: self.momentum * old + (1 - self.momentum) * new
+                running_mean.value = average(running_mean.value, mean)
+                running_variance.value = average(running_variance.value, variance)
+        scale = self.param('scale', self.scale_init, channels)
+        bias = self.param('bias', nn.initializers.zeros, channels)
+        # As a·x + b, whose gradient takes two sums over x where that of scale·(x - mean) + bias takes three.
+        factor = scale * jax.lax.rsqrt(variance + self.epsilon)
+        return (x * spread(factor, x.shape) + spread(bias - factor * mean, x.shape)).astype(self.dtype)
+
+
 def _kernel(module, shape, spectral_norm=False):
     kernel = module.param('kernel', module.kernel_init, shape)
     if spectral_norm:
@@ -85,9 +121,8 @@ def _kernel(module, shape, spectral_norm=False):
 
 def plus_bias(module: nn.Module, y: jax.Array) -> jax.Array:
     """y plus the module's bias, one number a feature; called from within its compact `__call__`."""
-    return y + module.param('bias', nn.initializers.zeros, (module.features,)).astype(y.dtype).reshape(
-        *[1] * (y.ndim - 1), -1
-    )
+    bias = module.param('bias', nn.initializers.zeros, (module.features,))
+    return y + spread(bias.astype(y.dtype), y.shape)
 
 
 def spectrally_normalized(module: nn.Module, kernel: jax.Array) -> jax.Array:

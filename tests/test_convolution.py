@@ -101,12 +101,11 @@ def test_equals_jaxs_own_to_second_gradients(case, transposed):
     assert_equals_jaxs_own(function, x, kernel, strides, padding)
 
 
-@pytest.mark.parametrize('few', [0, 2**26])
-@pytest.mark.parametrize('case', [SHAPES[2], SHAPES[4], SHAPES[11]], ids=str)
-def test_operands_too_large_for_the_cache(case, few, monkeypatch):
-    """Their weight gradient is a product for each tap, at once or, beyond `few` numbers, in turn."""
-    monkeypatch.setattr(convolution, '_CACHED_NUMBERS', 0)
-    monkeypatch.setattr(convolution, '_FEW_NUMBERS', few)
+@pytest.mark.parametrize('numbers', [0, 40, 400])
+@pytest.mark.parametrize('case', [SHAPES[0], SHAPES[2], SHAPES[4], SHAPES[11], SHAPES[13]], ids=str)
+def test_weight_gradients_in_pieces(case, numbers, monkeypatch):
+    """Of rows, of images, and of a narrow x that is one product."""
+    monkeypatch.setattr(convolution, '_CACHED_NUMBERS', numbers)
     x, kernel, _, strides, padding = operands(case)
     assert_equals_jaxs_own(conv, x, kernel, strides, padding)
 
