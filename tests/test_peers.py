@@ -49,9 +49,10 @@ def pair(request):
     players = importlib.import_module(f'benchmarks.peers.{config.system}').make(attributes)
     for player in ('generator', 'discriminator'):
         copy_weights(state.params[player], getattr(players, player))
-    make_step = importlib.import_module('benchmarks.peers.latent_gan').make_step
-    step = make_step(players, torch.tensor(pixels.transpose(0, 3, 1, 2)), attributes)
-    return config, gan, state, batch, players, step
+    peer = importlib.import_module('benchmarks.peers.latent_gan')
+    images = torch.tensor(pixels.transpose(0, 3, 1, 2))
+    real = peer.read(images, torch.arange(BATCH_SIZE), flip=False)
+    return config, gan, state, batch, players, partial(peer.make_step(players, attributes), real)
 
 
 def latents_of(state, step, config):
@@ -104,6 +105,14 @@ def ordered_parameters(network):
     return [parameter for norms in (False, True) for name, parameter in named if ('norms' in name) == norms]
 
 
+def test_pictures_are_mirrored_at_random():
+    read = importlib.import_module('benchmarks.peers.latent_gan').read
+    images = torch.arange(8, dtype=torch.uint8).reshape(1, 1, 1, 8)
+    read_often = read(images, torch.zeros(64, dtype=torch.long), flip=True)
+    seen = {tuple(row) for row in ((read_often + 1) * 127.5).round().int().reshape(64, 8).tolist()}
+    assert seen == {tuple(range(8)), tuple(reversed(range(8)))}
+
+
 def test_parameter_counts(pair):
     _, _, state, _, players, _ = pair
     for player in ('generator', 'discriminator'):
@@ -124,6 +133,6 @@ def test_outputs_losses_and_update(pair):
     for number in range(2):  # the second step's losses tell whether the first has moved both alike
         z = latents_of(state, number, config)
         state, metrics = step(state, batch)
-        discriminator_loss, generator_loss = peer_step(torch.arange(BATCH_SIZE), z, mix_of(state, number))
+        discriminator_loss, generator_loss = peer_step(z, mix_of(state, number))
         np.testing.assert_allclose(metrics['discriminator_loss'], discriminator_loss.item(), rtol=1e-4)
         np.testing.assert_allclose(metrics['generator_loss'], generator_loss.item(), rtol=1e-4)

@@ -27,17 +27,25 @@ class Players(NamedTuple):
     schedule: Callable = lambda step: None  # sets what changes from step to step in the optimizers
 
 
-def make_step(players: Players, images, config) -> Callable:
+def read(images, indices, flip: bool):
+    """Images [N, C, H, W] in [-1, 1] out of uint8 [examples, C, H, W], mirrored at random where `flip`."""
+    real = images[indices].float() / 127.5 - 1
+    if flip:
+        is_mirrored = torch.rand(len(real), 1, 1, 1, device=real.device) < 0.5
+        real = torch.where(is_mirrored, real.flip(3), real)
+    return real
+
+
+def make_step(players: Players, config) -> Callable:
     """The step that `gan_jax.train_step` takes: D on reals and fakes, then G through the updated D.
 
     Args:
         players: the networks and what moves them.
-        images: uint8 [examples, C, H, W] on the device.
         config: the config, as attributes.
 
     Returns:
-        `(indices [N], z=None, mix=None) -> (discriminator_loss, generator_loss)`: one step on these images,
-        the random numbers drawn where none are given.
+        `(real [N, C, H, W], z=None, mix=None) -> (discriminator_loss, generator_loss)`: one step on these
+        images, the random numbers drawn where none are given.
 
     Raises:
         ValueError: the config asks for further critic steps, which are not written here.
@@ -47,27 +55,26 @@ def make_step(players: Players, images, config) -> Callable:
     generator, discriminator, optimizers, (discriminator_loss_of, generator_loss_of), penalty, schedule = (
         players
     )
-    device = images.device
+    device = next(generator.parameters()).device
     averaged = [parameter.detach().clone() for parameter in generator.parameters()]
     half_life = 1000 * config.ema_half_life_kimg
     forget = 1 - 0.5 ** (config.batch_size / half_life) if half_life else 1.0
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.dtype == 'bfloat16')
     num_steps = 0
 
-    def step(indices, z=None, mix=None):
+    def step(real, z=None, mix=None):
         nonlocal num_steps
         schedule(num_steps)
         num_steps += 1
-        real = images[indices].float() / 127.5 - 1
         if z is None:
-            z = torch.randn(len(indices), config.gan.latent_dim, device=device)
+            z = torch.randn(len(real), config.gan.latent_dim, device=device)
 
         with autocast:
             fake = generator(z)
             real_logits, fake_logits = discriminator(real), discriminator(fake.detach())
         discriminator_loss = discriminator_loss_of(real_logits.float(), fake_logits.float())
         if penalty:
-            mix = torch.rand(len(indices), device=device) if mix is None else mix
+            mix = torch.rand(len(real), device=device) if mix is None else mix
             with autocast:
                 discriminator_loss = discriminator_loss + penalty(real, fake.detach(), mix)
         optimizers['discriminator'].zero_grad()

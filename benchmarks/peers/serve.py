@@ -22,9 +22,9 @@ os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path.home() / '.cache/torch
 import torch
 
 from benchmarks.memory import peak_bytes, restart_peak
-from benchmarks.peers.latent_gan import make_step
+from benchmarks.peers.latent_gan import make_step, read
 
-NUM_EXAMPLES = 4096
+NUM_EXAMPLES, MOST_BYTES = 4096, 2**28  # as ../sides.py has them
 WARM_UP = 3  # steps; the first compiles
 
 
@@ -43,14 +43,16 @@ def main(request: str) -> None:
         players = players._replace(
             generator=torch.compile(players.generator), discriminator=torch.compile(players.discriminator)
         )
-    size = config.data.resolution
-    images = torch.randint(0, 256, (NUM_EXAMPLES, config.data.channels, size, size), dtype=torch.uint8)
-    step = make_step(players, images.to(device, memory_format=layout), config)
+    size, channels = config.data.resolution, config.data.channels
+    num_examples = max(min(NUM_EXAMPLES, MOST_BYTES // (size**2 * channels)), config.batch_size)
+    images = torch.randint(0, 256, (num_examples, channels, size, size), dtype=torch.uint8)
+    images, step = images.to(device, memory_format=layout), make_step(players, config)
 
     def run(num_steps):
         started = time.perf_counter()
         for _ in range(num_steps):
-            losses = step(torch.randint(NUM_EXAMPLES, (config.batch_size,), device=device))
+            indices = torch.randint(num_examples, (config.batch_size,), device=device)
+            losses = step(read(images, indices, config.data.flip))
         losses = [loss.item() for loss in losses]  # waits for the device
         if not all(abs(loss) < float('inf') for loss in losses):
             raise FloatingPointError(f'the losses are {losses}')
@@ -59,6 +61,8 @@ def main(request: str) -> None:
     sys.stdin.readline()
     run(WARM_UP)
     restart_peak()
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
     print(json.dumps({'pytorch_version': torch.__version__, 'threads': torch.get_num_threads()}), flush=True)
     for line in sys.stdin:
         print(run(int(line)), flush=True)
