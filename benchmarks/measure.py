@@ -11,6 +11,7 @@ from benchmarks.sides import MatrixProduct, Ours, Pipeline
 from gan_jax.base import UserError
 from gan_jax.data.source import open_images
 from gan_jax.dry_run import abstract_arguments, step_flops
+from gan_jax.fitting import memory_bytes
 from gan_jax.gans import load_system
 from gan_jax.schedule import Dispatch
 from gan_jax.train_step import train_step
@@ -46,6 +47,9 @@ def measure(config, stage, devices, peers, *, repeats, with_pipeline, peak_tflop
         The fields that docs/performance.md explains.
     """
     system = load_system(config.system)
+    single = system.make(config, stage, None)
+    step = partial(train_step, gan=single, ema=stage.ema_half_life, axis_name=None)
+    flops = step_flops(step, *abstract_arguments(config, single, stage))
     dispatch = Dispatch(stage, 0, config.steps_per_dispatch)
     ours = Ours(config, system, dispatch, devices)
     images = prepared_images(config.data) if with_pipeline else None
@@ -60,9 +64,6 @@ def measure(config, stage, devices, peers, *, repeats, with_pipeline, peak_tflop
         with jax.profiler.trace(trace):
             ours.run(dispatch.num_steps, is_counted=False)
 
-    single = system.make(config, stage, None)
-    step = partial(train_step, gan=single, ema=stage.ema_half_life, axis_name=None)
-    flops = step_flops(step, *abstract_arguments(config, single, stage))
     least_flops = float(single.least_flops(stage.batch_size))
     seconds = spread(ours.step_seconds)
     median, num_devices, kind = seconds['median'], len(devices), devices[0].device_kind
@@ -87,6 +88,7 @@ def measure(config, stage, devices, peers, *, repeats, with_pipeline, peak_tflop
         'product_flops_per_second': statistics.median(product.flops_per_second),
         'mfu': least_flops / median / num_devices / peak if peak else None,
         'peak_memory_bytes': ours.peak_memory,
+        'program_memory_bytes': memory_bytes(ours.compiled),
         'compile_seconds': ours.compile_seconds,
         'pipeline_step_seconds': pipeline and spread(pipeline.step_seconds),
         'pipeline_to_synthetic': pipeline and ratio(pipeline.step_seconds, ours.step_seconds),

@@ -42,11 +42,16 @@ def main(arguments: list[str]) -> None:
     elif options.stages:
         config: Any = load_config(options.config, overrides)
         stages = load_system(config.system).stages(config)
-        results = [benchmark(options, overrides, devices, number) for number in range(len(stages))]
+        results = [benchmark(options, overrides, devices, stage) for stage in stages]
         result = whole_run(stages, results)
         print(stages_table(result))
     else:
-        result = benchmark(options, overrides, devices)
+        config = load_config(options.config, overrides)
+        stages = load_system(config.system).stages(config)
+        number = options.stage or len(stages)
+        if number > len(stages):
+            raise UserError(f'--stage: {number} will not do; takes at most {len(stages)} with this config')
+        result = benchmark(options, overrides, devices, stages[number - 1])
         print(listing(result))
     if options.json:
         write_atomically(options.json, (json.dumps(result, indent=2) + '\n').encode())
@@ -75,6 +80,7 @@ def parse(arguments: list[str]):
         type=sweep,
         help='batch_size=64,128 (or num_devices, or steps_per_dispatch): one measurement for each',
     )
+    add('--stage', type=cli.whole_number(1), help='number of the stage to measure; default: the last')
     add('--stages', action='store_true', help='each stage of the config, and the time of the whole run')
     add('--plot', type=cli.path('a file'), help='PNG of a sweep; default: runs/throughput_<field>.png')
     add('--only_step', action='store_true', help='leave out the pipeline and the time to the first step')
@@ -85,8 +91,8 @@ def parse(arguments: list[str]):
     )
     overrides, others = cli.config_overrides(arguments)
     options = parser.parse_args(others)
-    if options.stages and (options.sweep or options.peer):
-        raise UserError('--stages: will not do with --sweep or --peer; takes ours alone')
+    if options.stages and (options.sweep or options.peer or options.stage):
+        raise UserError('--stages: will not do with --stage, --sweep or --peer; takes ours alone')
     return options, overrides
 
 
@@ -101,18 +107,22 @@ def sweep(text: str) -> tuple[str, list[int]]:
 
 def at(field: str, value: int, options, overrides: dict, devices: list):
     """(overrides, devices) of one point of a sweep. More devices get a batch as many times larger."""
+    config: Any = load_config(options.config, overrides)
+    if field != 'steps_per_dispatch' and len(load_system(config.system).stages(config)) > 1:
+        raise UserError(
+            f'--sweep: {field} will not do where each stage has its batch size; takes steps_per_dispatch=1,16'
+        )
     if field != 'num_devices':
         return {**overrides, field: str(value)}, devices
     if value > len(devices):
         raise UserError(f'--sweep: num_devices={value} will not do; takes at most {len(devices)} here')
-    config: Any = load_config(options.config, overrides)
     return {**overrides, 'batch_size': str(value * config.batch_size)}, devices[:value]
 
 
-def benchmark(options, overrides: dict, devices: list, number: int = -1) -> dict:
-    """One measurement of a stage, with peers, pipeline and first step where they are asked for."""
+def benchmark(options, overrides: dict, devices: list, stage=None) -> dict:
+    """One measurement of a stage, by default the last, with all that is asked for beside it."""
     config: Any = load_config(options.config, overrides)
-    stage = load_system(config.system).stages(config)[number]
+    stage = stage or load_system(config.system).stages(config)[-1]
     if options.peer and len(devices) > 1 and devices[0].platform != 'cpu':
         raise UserError(
             f'--peer: PyTorch gets one device, we have {len(devices)}; takes CUDA_VISIBLE_DEVICES=0'

@@ -154,12 +154,9 @@ def _correlate(x, y, padding, s, kernel_size):
     ]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *near_and_far, (0, 0, 0)])
     if c < _NARROW and (s > 1 or y.size > 4 * _CACHED_NUMBERS):
-        places = [
-            x[:, a : a + reach_h : s, b : b + reach_w : s].reshape(-1, c)
-            for a in range(k_h)
-            for b in range(k_w)
-        ]
-        return jnp.dot(y.reshape(-1, d).T, jnp.concatenate(places, 1)).T.reshape(k_h, k_w, c, d)
+        place = lambda a, b: x[:, a : a + reach_h : s, b : b + reach_w : s].reshape(-1, c)
+        places = jnp.concatenate([place(a, b) for a in range(k_h) for b in range(k_w)], 1)
+        return jnp.dot(y.reshape(-1, d).T, places).T.reshape(k_h, k_w, c, d)
 
     rows = _largest_divisor(h, _CACHED_NUMBERS // (w * d))
     images = _largest_divisor(n, _CACHED_NUMBERS // (h * w * d))

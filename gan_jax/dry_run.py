@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from gan_jax.base import UserError
 from gan_jax.config import to_json
 from gan_jax.convolution import plain_convolutions
-from gan_jax.fitting import device_memory_bytes, largest_batch_size, memory_bytes
+from gan_jax.fitting import device_memory_bytes, largest_batch_size, local_devices, memory_bytes
 from gan_jax.gans import load_system
 from gan_jax.parallel import QUICK_TO_COMPILE
 from gan_jax.train_state import create_train_state
@@ -29,7 +29,7 @@ def report(config) -> dict:
     resolution, fade, flops (XLA's count and the hand count of the least), memory in bytes and the largest
     batch that would fit into this machine's device."""
     system = load_system(config.system)
-    stages, available = [], device_memory_bytes(jax.local_devices()[:1])
+    stages, available = [], device_memory_bytes(local_devices()[:1])
     for stage in system.stages(config):
         gan = system.make(config, stage, axis_name=None)
         state, batch = abstract_arguments(config, gan, stage)
@@ -91,7 +91,7 @@ def step_flops(step, state, batch) -> float:
 
 def as_text(result: dict) -> str:
     """The report as a person reads it."""
-    lines = [to_json_like(result['config']), '']
+    lines = [as_lines(result['config']), '']
     lines += [f'{player:<14} {count:>12,} parameters' for player, count in result['parameters'].items()]
     lines += [
         '',
@@ -108,13 +108,11 @@ def as_text(result: dict) -> str:
     return '\n'.join(lines)
 
 
-def to_json_like(config: dict, prefix: str = '') -> str:
+def as_lines(config: dict, prefix: str = '') -> str:
     """One field a line, as the command line names them."""
     lines = []
     for name, value in config.items():
         lines.append(
-            to_json_like(value, f'{prefix}{name}.')
-            if isinstance(value, dict)
-            else f'{prefix}{name} = {value!r}'
+            as_lines(value, f'{prefix}{name}.') if isinstance(value, dict) else f'{prefix}{name} = {value!r}'
         )
     return '\n'.join(lines)

@@ -78,13 +78,13 @@ def sums_of_neighbours(kernel: jax.Array) -> jax.Array:
 
 
 def upscale(images: jax.Array) -> jax.Array:
-    """Each pixel as 2 x 2: [N, H, W, C] -> [N, 2 H, 2 W, C]."""
+    """Each pixel as 2 x 2: [N, H, W, C] -> [N, 2 H, 2 W, C] (appendix A.1 of the paper)."""
     n, h, w, c = images.shape
     return jnp.broadcast_to(images[:, :, None, :, None], (n, h, 2, w, 2, c)).reshape(n, 2 * h, 2 * w, c)
 
 
 def downscale(images: jax.Array, factor: int) -> jax.Array:
-    """The mean of each `factor` x `factor` box: [N, H, W, C] -> [N, H / factor, W / factor, C]."""
+    """The mean of each `factor` x `factor` box: [N, H, W, C] -> [N, H / factor, W / factor, C] (A.1)."""
     if factor == 1:
         return images
     n, h, w, c = images.shape
@@ -92,7 +92,7 @@ def downscale(images: jax.Array, factor: int) -> jax.Array:
 
 
 def blend(old: jax.Array, new: jax.Array, fade: jax.Array) -> jax.Array:
-    """From `old` at fade 0 to `new` at 1."""
+    """From `old` at fade 0 to `new` at 1, images or features of one shape; `fade` is a scalar (figure 2)."""
     return old + fade.astype(new.dtype) * (new - old)
 
 
@@ -117,6 +117,9 @@ def minibatch_stddev(x: jax.Array, group_size: int, axis_name: str | None) -> ja
         x: this device's share of the batch.
         group_size: images of a group; a batch that is smaller is one group.
         axis_name: the mapped axis over devices, None without one.
+
+    Returns:
+        [N, H, W, C + 1], the same for an image whichever device holds it.
     """
     n, h, w, c = x.shape
     is_spread = axis_name is not None and n % group_size > 0

@@ -38,7 +38,7 @@ def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
 
 
 def heaviest(stages) -> list[Stage]:
-    """Those whose memory bounds that of all: no other has as large a batch, pictures as large, and a fade."""
+    """Those that none exceeds in batch size, resolution, critic steps and fading: they need most memory."""
     size = lambda stage: (stage.batch_size, stage.resolution, stage.critic_steps, stage.fade > 0)
     one_of_each = {size(stage): stage for stage in stages}
     exceeds = lambda a, b: a != b and all(x >= y for x, y in zip(a, b, strict=True))
@@ -58,7 +58,7 @@ def check_memory(stage: Stage, compiled, devices) -> None:
 
 
 def stage_name(stage: Stage) -> str:
-    """As people know it."""
+    """'8 x 8' or '8 x 8, fading in'."""
     return f'{stage.resolution} x {stage.resolution}' + (', fading in' if stage.fade else '')
 
 

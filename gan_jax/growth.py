@@ -7,13 +7,14 @@ from gan_jax.base import Stage, UserError
 
 RESOLUTIONS = tuple(4 * 2**level for level in range(9))  # of the levels, in pixels
 
+KIMG = fields.number(above=0, most=fields.MOST // 1000)
 FIELDS = {
     'batch_size': fields.whole(least=0),
     'num_steps': fields.whole(least=0),
     'gan.resolution': fields.one_of(RESOLUTIONS),
     'gan.stddev_group': fields.whole(least=1),
-    'gan.fade_kimg': fields.Several(fields.number(above=0)),
-    'gan.settle_kimg': fields.Several(fields.number(above=0)),
+    'gan.fade_kimg': fields.Several(KIMG),
+    'gan.settle_kimg': fields.Several(KIMG),
     'gan.batch_sizes': fields.Several(fields.whole(least=1)),
     'gan.learning_rate_factors': fields.Several(fields.number(above=0)),
 }
@@ -25,7 +26,7 @@ def by_level(values: tuple, levels: int) -> tuple:
 
 
 def stages(config) -> list[Stage]:
-    """Level 0, then for each further level its fading in and its settling.
+    """Level 0, then for each further level its fading in and its settling (section 2 and appendix A.1).
 
     A stage lasts its kimg, rounded up to whole dispatches, so that each is compiled once.
     """

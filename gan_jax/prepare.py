@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -27,7 +28,19 @@ def main(arguments: list[str]) -> None:
     tfds.disable_progress_bar()
     with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(io.StringIO()):
         builder = Pictures(options, files, broken, data_dir=options.data_dir, file_format='array_record')
-        builder.download_and_prepare(download_dir=downloads)
+        try:
+            builder.download_and_prepare(download_dir=downloads)
+        except BaseException:
+            shutil.rmtree(there(options), ignore_errors=True)  # half a data set is none
+            if len(broken) < len(files):
+                raise
+    if len(broken) == len(files):
+        with contextlib.suppress(OSError):  # where others are, it stays
+            Path(options.data_dir).rmdir()
+        path, why = broken[0]
+        raise UserError(
+            f'DIR: {options.folder!r} has broken pictures alone ({path}: {why}); takes one with whole ones'
+        )
     for path, why in broken:
         print(f'left out {path}: {why}', file=sys.stderr)
     print(f'{len(files) - len(broken)} pictures in {builder.data_path}, {len(broken)} broken files left out')
@@ -59,12 +72,16 @@ def parse(arguments: list[str]):
         raise UserError(
             f'--background: {options.background!r} is no colour; takes a name or #rrggbb'
         ) from None
-    there = Path(options.data_dir) / options.name
-    if there.exists():
-        raise UserError(f'--name: {str(there)!r} is there already; takes another name')
+    if there(options).exists():
+        raise UserError(f'--name: {str(there(options))!r} is there already; takes another name')
     parents = (Path(options.data_dir), *Path(options.data_dir).absolute().parents)
     cli.check_writable('--data_dir', next(path for path in parents if path.exists()))
     return options
+
+
+def there(options) -> Path:
+    """The folder that the data set is written to."""
+    return Path(options.data_dir) / options.name
 
 
 class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):

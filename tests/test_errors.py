@@ -275,6 +275,23 @@ def test_a_config_file_that_is_none(refused, path):
 
 def test_a_dry_run_turns_down_the_same_fields(refused):
     refused(train, [DCGAN, '--dry_run', '--config.batch_size=0'], "--config.batch_size: '0'", WHOLE)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'expected'),
+    [
+        ('resolution', '24', "'24' will not do; takes one of 4, 8, 16"),
+        ('resolution', '64', '64 will not do with pictures of 32 pixels'),
+        ('settle_kimg', '1,1,1', '3 values will not do for 2 levels'),
+        ('settle_kimg', '0', "'0' will not do; takes a finite number, above 0"),
+        ('settle_kimg', '1e308', "'1e308' will not do; takes a finite number, above 0 and at most"),
+        ('batch_sizes', '16,6', '4 will not do with a batch of 6'),
+    ],
+)
+def test_a_schedule_that_is_none_ends_the_command(refused, name, value, expected):
+    growing = [*flags('progan'), '--workdir=new']
+    given = [flag for flag in growing if f'.gan.{name}=' not in flag]
+    refused(train, [*given, f'--config.gan.{name}={value}'], expected)
     refused(
         train, [DCGAN, '--dry_run=json', '--config.data.resolution=30'], '--config.data.resolution: ', '30'
     )

@@ -12,6 +12,7 @@ PACKAGE = ROOT / 'gan_jax'
 FLOORS = [
     {
         'base',
+        'channels',
         'convolution',
         'fields',
         'augment',

@@ -1,12 +1,13 @@
-"""The building blocks: spectral norm, maxout, dropout, z, flips and interpolation."""
+"""The building blocks: norms, maxout, dropout, sums over pixels, z, flips and interpolation."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import stats
 
-from gan_jax import augment, latents, layers
+from gan_jax import augment, channels, latents, layers
 
 
 def test_spectral_norm_finds_the_largest_singular_value():
@@ -106,6 +107,57 @@ def test_our_layers_are_flax_layers_with_the_same_numbers():
     np.testing.assert_allclose(
         transposed.apply(variables, x), flax_transposed.apply(variables, x), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize('shape', [(6, 5, 4, 3), (32, 7)])
+@pytest.mark.parametrize('use_running_average', [False, True])
+def test_batch_norm_is_flaxs_to_second_gradients(shape, use_running_average):
+    flags = {'use_running_average': use_running_average, 'momentum': 0.9, 'epsilon': 1e-5}
+    x = 3 + 2 * jax.random.normal(jax.random.key(0), shape)
+    variables = {
+        'params': {'scale': jnp.linspace(0.5, 2, shape[-1]), 'bias': jnp.linspace(-1, 1, shape[-1])},
+        'batch_stats': {'mean': jnp.linspace(0, 4, shape[-1]), 'var': jnp.linspace(1, 5, shape[-1])},
+    }
+
+    def all_of(layer):
+        def loss(params, x):
+            y, updated = layer.apply({**variables, 'params': params}, x, mutable=['batch_stats'])
+            return jnp.sum(jnp.sin(y)), (y, updated)
+
+        def penalty(params, x):
+            gradients, aux = jax.grad(loss, (0, 1), has_aux=True)(params, x)
+            return sum(jnp.sum(g**2) for g in jax.tree.leaves(gradients)), (gradients, aux)
+
+        return jax.jit(jax.grad(penalty, (0, 1), has_aux=True))(variables['params'], x)
+
+    ours, flaxs = all_of(layers.BatchNorm(**flags)), all_of(nn.BatchNorm(**flags))
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(flaxs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
+    init = lambda layer: layer.init(jax.random.key(1), x)
+    for a, b in zip(
+        jax.tree.leaves_with_path(init(layers.BatchNorm(**flags))),
+        jax.tree.leaves_with_path(init(nn.BatchNorm(**flags))),
+        strict=True,
+    ):
+        assert a[0] == b[0]
+        np.testing.assert_array_equal(a[1], b[1])
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('shape', [(5,), (3, 5), (2, 3, 5), (4, 3, 2, 5)])
+def test_sums_over_pixels_and_what_they_are_the_gradients_of(shape, dtype):
+    x = jax.random.normal(jax.random.key(0), shape, dtype)
+    wanted = np.asarray(x, np.float32).sum(tuple(range(len(shape) - 1)))
+    total = channels.sum_to_channels(x)
+    assert total.dtype == x.dtype
+    np.testing.assert_allclose(np.asarray(total, np.float32), wanted, rtol=1e-2, atol=2e-2)
+    spread = channels.spread(total, shape)
+    np.testing.assert_array_equal(spread, jnp.broadcast_to(total, shape))
+    slopes = jnp.linspace(1, 2, 5).astype(dtype)
+    of_sum = jax.grad(lambda x: jnp.sum(slopes * channels.sum_to_channels(x)))(x)
+    np.testing.assert_array_equal(of_sum, jnp.broadcast_to(slopes, shape))
+    of_spread = jax.grad(lambda v: jnp.sum(x * channels.spread(v, shape)))(slopes)
+    np.testing.assert_array_equal(of_spread, total)
 
 
 def test_hand_counts():

@@ -10,8 +10,10 @@ from PIL import Image
 
 from gan_jax import checkpoint, fitting, loop, parallel, sample
 from gan_jax.base import TrainingFailed, UserError
+from gan_jax.compilation import Programs
 from gan_jax.config import check_workdir, load_config
 from gan_jax.gans import load_system
+from gan_jax.stopwatch import StageClock
 
 NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3}
 LOGGED = {'gan': [4, 8], 'dcgan': [4, 8], 'progan': [4, 6, 8]}  # a stage's end is logged, too
@@ -60,6 +62,38 @@ def test_a_stage_compiles_once(run):
     assert compiled.count('jit(_fun)') == NUM_STAGES[system], compiled
     assert compiled.count('jit(sample)') == NUM_STAGES[system]
     assert compiled.count('jit(create_train_state)') == 1
+
+
+def test_the_next_stage_and_the_sampler_compile_while_a_stage_trains(tmp_path, monkeypatch):
+    """A step is asked for before the stage that precedes it ends, a sampler before it is run."""
+    asked, ran = [], []
+    prepare, run = Programs.prepare, Programs.run
+
+    def noted_prepare(self, key, function, *arguments):
+        asked.append((key, len(ran)))
+        prepare(self, key, function, *arguments)
+
+    def noted_run(self, key, function, *arguments):
+        ran.append(key)
+        return run(self, key, function, *arguments)
+
+    monkeypatch.setattr(Programs, 'prepare', noted_prepare)
+    monkeypatch.setattr(Programs, 'run', noted_run)
+    config = small_config('progan')
+    loop.train(config, tmp_path, jax.local_devices()[:1])
+    stages = load_system(config.system).stages(config)
+    for stage in stages[1:]:
+        program = stage, config.steps_per_dispatch
+        first_asked = min(when for key, when in asked if key == program)
+        assert first_asked < ran.index(program)
+    for stage in stages:
+        assert min(when for key, when in asked if key == stage) <= ran.index(stage)
+
+
+def test_a_stages_clock_counts_its_compilation():
+    seconds = iter([100.0, 130.0])
+    clock = StageClock(5_000, compile_seconds=10.0, clock=lambda: next(seconds))
+    assert clock.seconds_per_kimg(9_000) == (130 - 100 + 10) / 4
 
 
 def test_checkpoints_hold_the_state_on_any_number_of_devices(run):

@@ -73,7 +73,6 @@ def test_gray_on_a_colour(folder, tmp_path):
 @pytest.mark.parametrize(
     ('more', 'message'),
     [
-        (['--name=My set'], r"--name: given twice|--name: 'My set' will not do"),
         (['--background=nothing'], "--background: 'nothing' is no colour; takes a name or #rrggbb"),
         (['--channels=2'], '--channels: invalid choice: 2'),
     ],
@@ -81,6 +80,20 @@ def test_gray_on_a_colour(folder, tmp_path):
 def test_mistakes_write_nothing(folder, tmp_path, more, message):
     with pytest.raises(UserError, match=message):
         prepare.main(arguments(folder, tmp_path, *more))
+    assert not (tmp_path / 'data').exists()
+
+
+def test_a_name_that_is_none(folder, tmp_path):
+    named = [flag.replace('mine', 'My set') for flag in arguments(folder, tmp_path)]
+    with pytest.raises(UserError, match=r"--name: 'My set' will not do; takes small letters, digits and _"):
+        prepare.main(named)
+
+
+def test_broken_pictures_alone_are_no_data_set(folder, tmp_path):
+    for path in (folder / 'a.jpg', folder / 'below' / 'b.webp', folder / 'c.PNG'):
+        path.write_bytes(b'no picture')
+    with pytest.raises(UserError, match=r'DIR: .* has broken pictures alone \(.*a.jpg: .*\)'):
+        prepare.main(arguments(folder, tmp_path))
     assert not (tmp_path / 'data').exists()
 
 

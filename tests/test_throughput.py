@@ -14,11 +14,12 @@ FIELDS = {
     *('steps_per_dispatch', 'step_seconds', 'images_per_second', 'images_per_second_per_device'),
     *('seconds_per_kimg', 'flops_per_step', 'least_flops_per_step', 'achieved_flops_per_second', 'mfu'),
     *('peak_memory_bytes', 'compile_seconds', 'time_to_first_step_seconds', 'data_wait_fraction'),
-    *('product_flops_per_second', 'pipeline_step_seconds', 'pipeline_to_synthetic'),
+    *('program_memory_bytes', 'product_flops_per_second', 'pipeline_step_seconds', 'pipeline_to_synthetic'),
 }
 # Plays a peer: a hundredth of a second a step.
 STUB = """#!{python}
 import sys
+sys.stdin.readline()
 print('{{"pytorch_version": "none"}}', flush=True)
 for line in sys.stdin:
     print(0.01 * int(line), flush=True)
@@ -104,8 +105,16 @@ def test_the_stages_of_a_run_that_grows_add_up(tmp_path, capsys):
     seconds = [each['compile_seconds'] + each['kimg'] * each['seconds_per_kimg'] for each in result['stages']]
     assert result['run_seconds'] == pytest.approx(sum(seconds))
     assert len(capsys.readouterr().out.splitlines()) == 5
-    with pytest.raises(UserError, match='--stages: will not do with --sweep or --peer'):
-        run(tmp_path, *flags('progan'), '--stages', '--peer')
+    second = run(tmp_path, *flags('progan'), '--repeats=1', '--only_step', '--stage=2')
+    for name in ('resolution', 'flops_per_step', 'program_memory_bytes'):
+        assert second[name] == result['stages'][1][name]
+    for more, message in (
+        (['--stages', '--peer'], '--stages: will not do with --stage, --sweep or --peer'),
+        (['--stage=4'], '--stage: 4 will not do; takes at most 3'),
+        (['--sweep=batch_size=8'], '--sweep: batch_size will not do where each stage has its batch size'),
+    ):
+        with pytest.raises(UserError, match=message):
+            run(tmp_path, *flags('progan'), *more)
 
 
 def test_every_config_of_the_repository_has_a_peer():

@@ -73,8 +73,16 @@ def test_a_toy_with_two_generators_updates_as_by_hand(critic_steps):
     np.testing.assert_allclose(metrics['generator_gradient_norm'], np.hypot(a - slope, b - slope), rtol=1e-5)
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan'])
-@pytest.mark.parametrize('loss', ['non_saturating', 'relativistic'])
+@pytest.mark.parametrize(
+    ('system', 'loss'),
+    [
+        ('gan', 'non_saturating'),
+        ('gan', 'relativistic'),
+        ('dcgan', 'non_saturating'),
+        ('dcgan', 'relativistic'),
+        ('progan', 'wasserstein'),
+    ],
+)
 def test_both_players_follow_their_own_gradient(system, loss):
     """Against the textbook: a loss per player that generates its own fakes, from the same z."""
     config = small_config(system, gan__loss=loss)
@@ -107,7 +115,7 @@ def test_both_players_follow_their_own_gradient(system, loss):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan'])
+@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan'])
 def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(system):
     step, state, batch = single_step(small_config(system))
     new_state, metrics = step(state, {**batch, 'image': batch['image'].at[0].set(jnp.nan)})
@@ -121,7 +129,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(system):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan'])
+@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan'])
 def test_the_generator_runs_forward_once_a_step(system):
     config = small_config(system)
     gan = make_gan(config)
@@ -137,7 +145,7 @@ def test_the_generator_runs_forward_once_a_step(system):
 
 
 def test_learning_from_bfloat16_keeps_float32_parameters():
-    for system in ('gan', 'dcgan'):
+    for system in ('gan', 'dcgan', 'progan'):
         config = small_config(system, dtype='bfloat16')
         step, state, batch = single_step(config)
         new_state, metrics = step(state, batch)
