@@ -9,14 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.memory import peak_bytes, restart_peak
+from benchmarks.synthetic import num_examples
 from gan_jax import parallel
 from gan_jax.data.pipeline import feed, fits_on_device
 from gan_jax.device_step import next_item, step_function
 from gan_jax.fitting import check_batch_sizes
 from gan_jax.train_state import create_train_state
-
-NUM_EXAMPLES = 4096  # synthetic, on the devices
-MOST_BYTES = 2**28  # that they take
 
 
 class Ours:
@@ -25,18 +23,17 @@ class Ours:
     def __init__(self, config, system, dispatch, devices):
         stage, axis_name = dispatch.stage, parallel.axis_name(devices)
         gan = system.make(config, stage, axis_name)
-        example_bytes = config.data.resolution**2 * config.data.channels
-        num_examples = max(min(NUM_EXAMPLES, MOST_BYTES // example_bytes), stage.batch_size)
-        check_batch_sizes([stage], num_examples, len(devices))
+        examples = num_examples(config.data.resolution, config.data.channels, stage.batch_size)
+        check_batch_sizes([stage], examples, len(devices))
         rng = np.random.default_rng(0)
-        shape = (num_examples, config.data.resolution, config.data.resolution, config.data.channels)
+        shape = (examples, config.data.resolution, config.data.resolution, config.data.channels)
         self.resident = parallel.replicate(rng.integers(0, 256, shape, np.uint8), devices)
         per_dispatch = (
             len(devices),
             dispatch.num_steps * stage.critic_steps,
             stage.batch_size // len(devices),
         )
-        indices = next_item(iter([rng.integers(0, num_examples, per_dispatch, np.int32)]), dispatch)
+        indices = next_item(iter([rng.integers(0, examples, per_dispatch, np.int32)]), dispatch)
         self.items = parallel.shard(indices, devices)
         batch = {'image': jnp.zeros((2, *shape[1:]))}
         create = partial(create_train_state, gan=gan)

@@ -34,7 +34,10 @@ def main(arguments: list[str]) -> None:
     if options.sweep:
         field, values = options.sweep
         plot = options.plot or f'runs/throughput_{field}.png'
-        results = [benchmark(options, *at(field, value, options, overrides, devices)) for value in values]
+        results = [
+            benchmark(options, *at(field, value, options, overrides, devices), options.stage)
+            for value in values
+        ]
         result = {'sweep': field, 'results': results}
         print(table(field, results))
         draw(plot, field, results)
@@ -42,16 +45,11 @@ def main(arguments: list[str]) -> None:
     elif options.stages:
         config: Any = load_config(options.config, overrides)
         stages = load_system(config.system).stages(config)
-        results = [benchmark(options, overrides, devices, stage) for stage in stages]
+        results = [benchmark(options, overrides, devices, number) for number in range(1, len(stages) + 1)]
         result = whole_run(stages, results)
         print(stages_table(result))
     else:
-        config = load_config(options.config, overrides)
-        stages = load_system(config.system).stages(config)
-        number = options.stage or len(stages)
-        if number > len(stages):
-            raise UserError(f'--stage: {number} will not do; takes at most {len(stages)} with this config')
-        result = benchmark(options, overrides, devices, stages[number - 1])
+        result = benchmark(options, overrides, devices, options.stage)
         print(listing(result))
     if options.json:
         write_atomically(options.json, (json.dumps(result, indent=2) + '\n').encode())
@@ -119,10 +117,14 @@ def at(field: str, value: int, options, overrides: dict, devices: list):
     return {**overrides, 'batch_size': str(value * config.batch_size)}, devices[:value]
 
 
-def benchmark(options, overrides: dict, devices: list, stage=None) -> dict:
-    """One measurement of a stage, by default the last, with all that is asked for beside it."""
+def benchmark(options, overrides: dict, devices: list, number: int | None) -> dict:
+    """One measurement of a stage by its number, None for the last, with all that is asked for beside it."""
     config: Any = load_config(options.config, overrides)
-    stage = stage or load_system(config.system).stages(config)[-1]
+    stages = load_system(config.system).stages(config)
+    number = number or len(stages)
+    if number > len(stages):
+        raise UserError(f'--stage: {number} will not do; takes at most {len(stages)} with this config')
+    stage = stages[number - 1]
     if options.peer and len(devices) > 1 and devices[0].platform != 'cpu':
         raise UserError(
             f'--peer: PyTorch gets one device, we have {len(devices)}; takes CUDA_VISIBLE_DEVICES=0'

@@ -22,13 +22,17 @@ def spread(channels: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return _spread(shape, channels)
 
 
+def at_least_float32(x: jax.Array) -> jax.Array:
+    """For what bfloat16 is too coarse for: sums, and what a network gives."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 @_custom_vjp
 def _sum(shape, x):
     if len(shape) < 3 or jax.default_backend() != 'cpu':
         return x.sum(range(len(shape) - 1))
     # Rows first: fused with what gives its terms, the sum over all at once is ten times slower (jaxlib 0.10).
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    row = x.reshape(-1, shape[-2] * shape[-1]).sum(0, dtype=wide)
+    row = at_least_float32(x).reshape(-1, shape[-2] * shape[-1]).sum(0)
     return row.reshape(shape[-2:]).sum(0).astype(x.dtype)
 
 

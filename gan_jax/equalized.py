@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.channels import at_least_float32
 from gan_jax.convolution import conv, conv_transpose
 from gan_jax.layers import plus_bias
 
@@ -94,11 +95,6 @@ def downscale(images: jax.Array, factor: int) -> jax.Array:
 def blend(old: jax.Array, new: jax.Array, fade: jax.Array) -> jax.Array:
     """From `old` at fade 0 to `new` at 1, images or features of one shape; `fade` is a scalar (figure 2)."""
     return old + fade.astype(new.dtype) * (new - old)
-
-
-def at_least_float32(x: jax.Array) -> jax.Array:
-    """For what bfloat16 is too coarse for: sums of squares, and what a network gives."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def pixel_norm(x: jax.Array) -> jax.Array:

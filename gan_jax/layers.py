@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.channels import spread, sum_to_channels
+from gan_jax.channels import at_least_float32, spread, sum_to_channels
 from gan_jax.convolution import conv, conv_transpose
 
 
@@ -93,7 +93,7 @@ class BatchNorm(nn.Module):
         channels, count = x.shape[-1:], math.prod(x.shape[:-1])
         running_mean = self.variable('batch_stats', 'mean', jnp.zeros, channels)
         running_variance = self.variable('batch_stats', 'var', jnp.ones, channels)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = at_least_float32(x)
         if self.use_running_average:
             mean, variance = running_mean.value, running_variance.value
         else:

@@ -111,6 +111,7 @@ def test_the_stages_of_a_run_that_grows_add_up(tmp_path, capsys):
     for more, message in (
         (['--stages', '--peer'], '--stages: will not do with --stage, --sweep or --peer'),
         (['--stage=4'], '--stage: 4 will not do; takes at most 3'),
+        (['--stage=4', '--sweep=steps_per_dispatch=1'], '--stage: 4 will not do; takes at most 3'),
         (['--sweep=batch_size=8'], '--sweep: batch_size will not do where each stage has its batch size'),
     ):
         with pytest.raises(UserError, match=message):

@@ -23,8 +23,8 @@ import torch
 
 from benchmarks.memory import peak_bytes, restart_peak
 from benchmarks.peers.latent_gan import make_step, read
+from benchmarks.synthetic import num_examples
 
-NUM_EXAMPLES, MOST_BYTES = 4096, 2**28  # as ../sides.py has them
 WARM_UP = 3  # steps; the first compiles
 
 
@@ -44,14 +44,14 @@ def main(request: str) -> None:
             generator=torch.compile(players.generator), discriminator=torch.compile(players.discriminator)
         )
     size, channels = config.data.resolution, config.data.channels
-    num_examples = max(min(NUM_EXAMPLES, MOST_BYTES // (size**2 * channels)), config.batch_size)
-    images = torch.randint(0, 256, (num_examples, channels, size, size), dtype=torch.uint8)
+    examples = num_examples(size, channels, config.batch_size)
+    images = torch.randint(0, 256, (examples, channels, size, size), dtype=torch.uint8)
     images, step = images.to(device, memory_format=layout), make_step(players, config)
 
     def run(num_steps):
         started = time.perf_counter()
         for _ in range(num_steps):
-            indices = torch.randint(num_examples, (config.batch_size,), device=device)
+            indices = torch.randint(examples, (config.batch_size,), device=device)
             losses = step(read(images, indices, config.data.flip))
         losses = [loss.item() for loss in losses]  # waits for the device
         if not all(abs(loss) < float('inf') for loss in losses):
