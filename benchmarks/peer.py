@@ -53,7 +53,8 @@ class Peer:
         self.process.kill()
         self.process.wait()
         for stream in (self.requests, self.answers, self.errors):
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # a request that it no longer read
+                stream.close()
 
     def _answer_to(self, request) -> str:
         with contextlib.suppress(BrokenPipeError):  # it has ended; its last words are below

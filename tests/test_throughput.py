@@ -1,5 +1,6 @@
 """The benchmark: its one JSON object, its turns with a peer, its sweeps."""
 
+import contextlib
 import json
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from helpers import ROOT, flags
 
 from benchmarks import throughput
+from benchmarks.peer import Peer
 from gan_jax.base import UserError
 
 FIELDS = {
@@ -34,11 +36,11 @@ def run(tmp_path, *arguments):
 
 
 def stub(tmp_path, text):
-    """A file to give as --peer_python."""
+    """A file to give as the peer's Python."""
     path = tmp_path / 'python'
     path.write_text(text.format(python=sys.executable))
     path.chmod(0o755)
-    return f'--peer_python={path}'
+    return str(path)
 
 
 def test_a_measurement_has_its_fields_and_they_fit_together(tmp_path, capsys):
@@ -63,7 +65,7 @@ def test_a_measurement_has_its_fields_and_they_fit_together(tmp_path, capsys):
 def test_a_peer_takes_turns_and_data_that_are_not_prepared_leave_nulls(tmp_path, capsys):
     data = [f'--config.data.data_dir={tmp_path}', '--config.data.name=cifar10']
     others = [flag for flag in flags('gan') if 'data.split' not in flag]
-    result = run(tmp_path, *others, *data, '--repeats=3', '--peer', stub(tmp_path, STUB))
+    result = run(tmp_path, *others, *data, '--repeats=3', '--peer', f'--peer_python={stub(tmp_path, STUB)}')
     assert set(result) == FIELDS | {'peer', 'best_peer', 'ratio_to_peer'}
     for form in ('eager', 'channels_last', 'compile'):
         peer = result['peer'][form]
@@ -79,7 +81,19 @@ def test_a_peer_takes_turns_and_data_that_are_not_prepared_leave_nulls(tmp_path,
 def test_a_peer_that_does_not_run_is_told(tmp_path):
     broken = '#!/bin/sh\necho "no module named torch" >&2\n'
     with pytest.raises(UserError, match=r"--peer.*'eager'.*no module named torch"):
-        run(tmp_path, *flags('gan'), '--only_step', '--peer', stub(tmp_path, broken))
+        run(tmp_path, *flags('gan'), '--only_step', '--peer', f'--peer_python={stub(tmp_path, broken)}')
+
+
+def test_a_peer_that_ended_before_its_first_request_is_told(tmp_path):
+    peer = Peer(
+        throughput.load_config(str(ROOT / 'configs/gan_fashion_mnist.py'), {}),
+        16,
+        'eager',
+        stub(tmp_path, '#!/bin/sh\n'),
+    )
+    peer.process.wait()
+    with contextlib.closing(peer), pytest.raises(UserError, match="'eager'.*it ended"):
+        peer.warm_up()
 
 
 def test_a_sweep_has_a_row_and_a_point_for_each_value(tmp_path, capsys):
