@@ -92,7 +92,7 @@ def test_a_peer_that_ended_before_its_first_request_is_told(tmp_path):
         stub(tmp_path, '#!/bin/sh\n'),
     )
     peer.process.wait()
-    with contextlib.closing(peer), pytest.raises(UserError, match="'eager'.*it ended"):
+    with contextlib.closing(peer), pytest.raises(UserError, match=r"'eager'.*it ended"):
         peer.warm_up()
 
 
