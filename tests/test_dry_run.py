@@ -18,7 +18,7 @@ def test_a_report_has_a_row_for_each_stage_and_says_what_does_not_fit(monkeypatc
     for stage in result['stages']:
         assert stage['batch_size'] == 16 < stage['largest_batch_size']
     small, fading, settled = (stage['memory_bytes'] for stage in result['stages'])
-    assert small < settled < fading
+    assert small < min(fading, settled)  # which of them needs more is the compiler's, where networks are tiny
 
     result['stages'][1]['largest_batch_size'] = 8
     monkeypatch.setattr(dry_run, 'report', lambda config: result)
