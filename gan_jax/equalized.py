@@ -22,7 +22,8 @@ HE = math.sqrt(2)  # the gain before a rectifier; 1 where none follows
 def equalized_kernel(module: nn.Module, shape: tuple[int, ...], gain: float) -> jax.Array:
     """A kernel N(0, 1) times gain / √(inputs to one unit), called from within a compact `__call__`."""
     kernel = module.param('kernel', nn.initializers.normal(1.0), shape)
-    return (kernel * (gain / math.sqrt(math.prod(shape[:-1])))).astype(module.dtype)
+    inputs = math.prod(shape) / module.features
+    return (kernel * (gain / math.sqrt(inputs))).astype(module.dtype)
 
 
 class EqualizedDense(nn.Module):
@@ -55,17 +56,20 @@ class EqualizedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        size = self.kernel_size
-        kernel = equalized_kernel(self, (size, size, x.shape[-1], self.features), self.gain)
+        size, inputs, outputs = self.kernel_size, x.shape[-1], self.features
+        # One that doubles is kept as `conv_transpose` takes it, so that no gradient has to be turned round.
+        ends = (outputs, inputs) if self.scale == 'up' else (inputs, outputs)
+        kernel = equalized_kernel(self, (size, size, *ends), self.gain)
         x, same = x.astype(self.dtype), (size - 1) // 2
         if self.scale == 'up' and self.fused:
-            # Doubled, a pixel meets two neighbouring taps: the sums of taps, turned round, are the kernel.
-            mirrored = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-            y = conv_transpose(x, sums_of_neighbours(mirrored), 2, same)
+            # Doubled, a pixel meets two neighbouring taps: their sums are the kernel.
+            y = conv_transpose(x, sums_of_neighbours(kernel), 2, same)
+        elif self.scale == 'up':
+            y = conv_transpose(upscale(x), kernel, 1, same)
         elif self.scale == 'down' and self.fused:
             y = conv(x, sums_of_neighbours(kernel) / 4, 2, same)
         else:
-            y = conv(upscale(x) if self.scale == 'up' else x, kernel, 1, same)
+            y = conv(x, kernel, 1, same)
             y = downscale(y, 2) if self.scale == 'down' else y
         return plus_bias(self, y)
 

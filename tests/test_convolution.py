@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan_jax import convolution
-from gan_jax.convolution import conv, conv_transpose, plain_convolutions
+from gan_jax.convolution import conv, conv_transpose, on_cpu, plain_convolutions, winograd
 
 # kernel, strides, padding, height, width, wide side's channels, strided side's channels
 SHAPES = [
@@ -105,9 +104,23 @@ def test_equals_jaxs_own_to_second_gradients(case, transposed):
 @pytest.mark.parametrize('case', [SHAPES[0], SHAPES[2], SHAPES[4], SHAPES[11], SHAPES[13]], ids=str)
 def test_weight_gradients_in_pieces(case, numbers, monkeypatch):
     """Of rows, of images, and of a narrow x that is one product."""
-    monkeypatch.setattr(convolution, '_CACHED_NUMBERS', numbers)
+    monkeypatch.setattr(on_cpu, 'CACHED', numbers)
     x, kernel, _, strides, padding = operands(case)
     assert_equals_jaxs_own(conv, x, kernel, strides, padding)
+
+
+@pytest.mark.parametrize('images_at_once', [1, 2])
+@pytest.mark.parametrize('padding', [0, 1, 2])
+@pytest.mark.parametrize('transposed', [False, True], ids=['conv', 'transpose'])
+def test_with_fewer_multiplications(transposed, padding, images_at_once, monkeypatch):
+    monkeypatch.setattr(on_cpu, 'WIDE', 5)
+    monkeypatch.setattr(on_cpu, 'WIDER', 5)
+    monkeypatch.setattr(winograd, 'CACHED', images_at_once * 10 * 12 * 7)
+    x, kernel, y, *_ = operands((3, 1, padding, 8, 10, 5, 7))
+    function, images = (conv_transpose, y) if transposed else (conv, x)
+    both = values_and_gradients(lambda images, kernel: function(images, kernel, 1, padding))
+    assert 'conv_general_dilated' not in str(jax.make_jaxpr(both)(images, kernel))
+    assert_equals_jaxs_own(function, images, kernel, 1, padding)
 
 
 @pytest.mark.parametrize('case', SHAPES, ids=str)

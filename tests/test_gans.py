@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from helpers import ROOT, make_gan, random_batches, single_step, small_config
 
-from gan_jax import convolution, layers
+from gan_jax import layers
 from gan_jax.config import load_config
+from gan_jax.convolution import on_cpu
 from gan_jax.dry_run import abstract_arguments, step_flops
 from gan_jax.gans import load_system
 from gan_jax.gans.dcgan import base_and_depth
@@ -95,7 +96,7 @@ def test_the_form_for_cpus_does_no_more_than_all_taps(config, monkeypatch):
         return 2 * (places * kernel) ** 2 * inputs * outputs
 
     monkeypatch.setattr(layers, 'conv_flops', all_taps)
-    monkeypatch.setattr(convolution, '_CACHED_NUMBERS', 2**40)  # XLA counts one of a scan's pieces alone
+    monkeypatch.setattr(on_cpu, 'CACHED', 2**40)  # XLA counts one of a scan's pieces alone
     config = load_config(str(ROOT / f'configs/{config}.py'), {'batch_size': '64'})
     gan = make_gan(config)
     state, batch = abstract_arguments(config, gan, load_system(config.system).stages(config)[0])

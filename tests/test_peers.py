@@ -78,6 +78,8 @@ def copy_weights(params, network):
                 network.bias.data = torch.tensor(np.asarray(layer).transpose(0, 3, 1, 2))
                 continue
             kernel = np.asarray(layer['kernel'])
+            if getattr(module, 'scale', '') == 'up':  # ours is the transposed convolution's
+                kernel = kernel[::-1, ::-1].swapaxes(2, 3)
             module.weight.data = torch.tensor(kernel.transpose((3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)))
             if 'bias' in layer:
                 module.bias.data = torch.tensor(np.asarray(layer['bias']))
