@@ -9,7 +9,7 @@ import jax
 
 from benchmarks.sides import MatrixProduct, Ours, Pipeline
 from gan_jax.base import UserError
-from gan_jax.data.source import open_images
+from gan_jax.data.domains import open_domains
 from gan_jax.dry_run import abstract_arguments, step_flops
 from gan_jax.fitting import memory_bytes
 from gan_jax.gans import load_system
@@ -116,7 +116,7 @@ def ratio(values: list[float], to: list[float]) -> dict[str, float]:
 def prepared_images(data):
     """The config's images, None where they cannot be read here; says why."""
     try:
-        return open_images(data)
+        return open_domains(data)
     except (UserError, ModuleNotFoundError) as error:
         print(f'the pipeline is not measured: {error}', file=sys.stderr)
         return None

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.memory import peak_bytes, restart_peak
 from benchmarks.synthetic import num_examples
 from gan_jax import parallel
+from gan_jax.data.domains import domain_names
 from gan_jax.data.pipeline import feed, fits_on_device
 from gan_jax.device_step import next_item, step_function
 from gan_jax.fitting import check_batch_sizes
@@ -25,17 +26,18 @@ class Ours:
         gan = system.make(config, stage, axis_name)
         examples = num_examples(config.data.resolution, config.data.channels, stage.batch_size)
         check_batch_sizes([stage], examples, len(devices))
-        rng = np.random.default_rng(0)
+        rng, domains = np.random.default_rng(0), domain_names(config.data)
         shape = (examples, config.data.resolution, config.data.resolution, config.data.channels)
-        self.resident = parallel.replicate(rng.integers(0, 256, shape, np.uint8), devices)
+        images = {domain: rng.integers(0, 256, shape, np.uint8) for domain in domains}
+        self.resident = parallel.replicate(images, devices)
         per_dispatch = (
             len(devices),
             dispatch.num_steps * stage.critic_steps,
             stage.batch_size // len(devices),
         )
-        indices = next_item(iter([rng.integers(0, examples, per_dispatch, np.int32)]), dispatch)
-        self.items = parallel.shard(indices, devices)
-        batch = {'image': jnp.zeros((2, *shape[1:]))}
+        indices = {domain: rng.integers(0, examples, per_dispatch, np.int32) for domain in domains}
+        self.items = parallel.shard(next_item(iter([indices]), dispatch), devices)
+        batch = dict.fromkeys(domains, jnp.zeros((2, *shape[1:])))
         create = partial(create_train_state, gan=gan)
         self.state = parallel.create_replicated(create, jax.random.key(config.seed), batch, devices=devices)
         self.jitted = parallel.parallelize(step_function(config, stage, gan, axis_name), devices)
@@ -60,7 +62,8 @@ class Pipeline:
     def __init__(self, config, images, ours, dispatch, devices):
         stage = dispatch.stage
         is_resident = fits_on_device(images, config.data.placement)
-        self.resident = parallel.replicate(images.all_images() if is_resident else (), devices)
+        pictures = {domain: each.all_images() for domain, each in images.items()} if is_resident else ()
+        self.resident = parallel.replicate(pictures, devices)
         batches, batch_size = dispatch.num_steps * stage.critic_steps, stage.batch_size
         requests = ((number * batches * batch_size, batches, batch_size) for number in itertools.count())
         self.items = feed(images, requests, seed=config.seed, num_devices=len(devices), resident=is_resident)

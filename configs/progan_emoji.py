@@ -4,7 +4,10 @@
     python -m gan_jax.prepare images package/assets --name=fluent_emoji --resolution=128 --data_dir=data
     python train.py --config=configs/progan_emoji.py --workdir=runs/progan_emoji --config.data.data_dir=data
 
-3,391 pictures (MIT licence). Small networks, for two CPU cores. At 128 x 128 on a GPU, with the paper's:
+3,391 pictures (MIT licence). Small networks: 24 min 43 s on two CPU cores with AVX-512. `growth.png` shows
+blots of colour turn into figures, squares and faces with shading, few of which can be named.
+
+At 128 x 128 on a GPU, with the paper's:
 --config.gan.resolution=128 --config.gan.feature_base=8192 --config.gan.max_features=512
 --config.gan.latent_dim=512 --config.gan.batch_sizes=64,64,64,32,32,16 --config.gan.settle_kimg=300
 --config.gan.fade_kimg=300

@@ -20,9 +20,9 @@ class GAN(NamedTuple):
     sample_inputs: Callable  # (rng, n, batch) -> inputs: z, pictures of a domain, or points
     sample: Callable  # (params, model_state, inputs, images_seen) -> {column: images [N, H, W, C] in [-1, 1]}
     least_flops: Callable  # (batch_size) -> hand count of the floating point operations that one step needs
-    critic_steps: int = (
-        1  # updates of the other players, each on a minibatch of its own, per generator update
-    )
+    # Updates of the other players, each on a minibatch of its own, per generator update.
+    critic_steps: int = 1
+    augment: Callable = lambda images, keys: images  # of the reals [N, H, W, C], by each one's key [N]
 
 
 class Aux(NamedTuple):

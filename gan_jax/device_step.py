@@ -17,16 +17,22 @@ READING = 2**32 - 3  # folded into keys, where no step number comes to
 def step_function(config, stage: Stage, gan: GAN, axis_name: str | None):
     """One device's step, `(state, resident, item) -> (state, metrics)`, from stored bytes to new parameters.
 
-    `item` is uint8 images [B, H, W, C], or int32 indices [B] into `resident`, uint8 images [N, H, W, C]; with
-    several critic steps it has an axis of them in front.
+    By domain, `item` is uint8 images [B, H, W, C], or int32 indices [B] into `resident`, uint8 images
+    [N, H, W, C]; with several critic steps it has an axis of them in front.
     """
 
     def read(rng, resident, item):
-        positions = parallel.example_positions(item.shape[0])
-        images = normalize(resident[item] if item.ndim == 1 else item)
-        if config.data.flip:
-            images = random_flip(images, example_keys(rng, positions))
-        return {'image': images, 'position': positions}
+        positions = parallel.example_positions(len(jax.tree.leaves(item)[0]))
+
+        def of_domain(place, domain):
+            data = item[domain]
+            images = normalize(resident[domain][data] if data.ndim == 1 else data)
+            augment_key, flip_key = jax.random.split(jax.random.fold_in(rng, place))
+            images = gan.augment(images, example_keys(augment_key, positions))
+            return random_flip(images, example_keys(flip_key, positions)) if config.data.flip else images
+
+        images = {domain: of_domain(place, domain) for place, domain in enumerate(item)}
+        return {**images, 'position': positions}
 
     def step(state: TrainState, resident, item):
         rng = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), READING)
@@ -41,20 +47,25 @@ def step_function(config, stage: Stage, gan: GAN, axis_name: str | None):
 
 
 def next_item(items, dispatch: Dispatch):
-    """The data of a dispatch: [devices, K, B, …], with several critic steps [devices, K, steps, B, …]."""
+    """The data of a dispatch: by domain [devices, K, B, …], or [devices, K, critic steps, B, …]."""
     try:
         item = next(items)
     except UserError as error:  # it was right when the run began
         raise TrainingFailed(f'step {dispatch.first_step + 1}: {error}') from None
     if dispatch.stage.critic_steps == 1:
         return item
-    return item.reshape(item.shape[0], dispatch.num_steps, dispatch.stage.critic_steps, *item.shape[2:])
+    steps = dispatch.num_steps, dispatch.stage.critic_steps
+    return jax.tree.map(lambda x: x.reshape(len(x), *steps, *x.shape[2:]), item)
 
 
 def item_like(dispatch: Dispatch, images, is_resident: bool, num_devices: int):
     """The shape and type of what `next_item` gives for a dispatch."""
     stage = dispatch.stage
     minibatches = () if stage.critic_steps == 1 else (stage.critic_steps,)
-    picture = () if is_resident else (images.resolution, images.resolution, images.channels)
-    shape = (num_devices, dispatch.num_steps, *minibatches, stage.batch_size // num_devices, *picture)
-    return jax.ShapeDtypeStruct(shape, jnp.int32 if is_resident else jnp.uint8)
+    shape = (num_devices, dispatch.num_steps, *minibatches, stage.batch_size // num_devices)
+
+    def of_domain(source):
+        picture = () if is_resident else (source.resolution, source.resolution, source.channels)
+        return jax.ShapeDtypeStruct((*shape, *picture), jnp.int32 if is_resident else jnp.uint8)
+
+    return {domain: of_domain(source) for domain, source in images.items()}

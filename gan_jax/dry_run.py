@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from gan_jax.base import UserError
 from gan_jax.config import to_json
 from gan_jax.convolution import plain_convolutions
+from gan_jax.data.domains import domain_names
 from gan_jax.fitting import device_memory_bytes, largest_batch_size, local_devices, memory_bytes
 from gan_jax.gans import load_system
 from gan_jax.parallel import QUICK_TO_COMPILE
@@ -56,10 +57,9 @@ def report(config) -> dict:
 def abstract_arguments(config, gan, stage):
     """Shapes of a state and of the batch of one device alone, as `train_step` takes them."""
     size, channels = config.data.resolution, config.data.channels
-    minibatch = {
-        'image': jax.ShapeDtypeStruct((stage.batch_size, size, size, channels), jnp.float32),
-        'position': jax.ShapeDtypeStruct((stage.batch_size,), jnp.int32),
-    }
+    images = jax.ShapeDtypeStruct((stage.batch_size, size, size, channels), jnp.float32)
+    minibatch: Any = dict.fromkeys(domain_names(config.data), images)
+    minibatch['position'] = jax.ShapeDtypeStruct((stage.batch_size,), jnp.int32)
     state = jax.eval_shape(partial(create_train_state, gan=gan), jax.random.key(config.seed), minibatch)
     if stage.critic_steps == 1:
         return state, minibatch

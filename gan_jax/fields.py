@@ -49,21 +49,23 @@ class Several(NamedTuple):
     """One value of a field's kind or several, comma-separated on a command line: a `Field` for tuples."""
 
     each: Field
+    most: int = MOST
 
     kind = tuple
 
     @property
     def allowed(self) -> str:
         """For people, after "takes"."""
-        return f'one or more, comma-separated, each {self.each.allowed}'
+        number = 'one or more' if self.most == MOST else f'at most {self.most}'
+        return f'{number}, comma-separated, each {self.each.allowed}'
 
     def parse(self, text: str) -> tuple:
         """See `Field.parse`."""
-        return tuple(self.each.parse(part.strip()) for part in text.split(','))
+        return self.check(tuple(self.each.parse(part.strip()) for part in text.split(',')))
 
     def check(self, value: Any) -> tuple:
         """See `Field.check`; a list will do, as a config.json has it."""
-        if not isinstance(value, list | tuple) or not value:
+        if not isinstance(value, list | tuple) or not 1 <= len(value) <= self.most:
             raise ValueError(f'{value!r} will not do; takes {self.allowed}')
         return tuple(self.each.check(each) for each in value)
 

@@ -15,12 +15,15 @@ NUM_ROWS = 8  # pictures in a strip of a growing generator
 MOST_PIXELS = 2**22  # in a grid, where that leaves it a strip's pictures
 
 
-def fixed_inputs(gans: dict, rng, batch, device) -> dict:
+def fixed_inputs(gans: dict, state: TrainState, rng, batch, device) -> dict:
     """What each stage's generator is sampled with: {stage: inputs}, as many as its grid shows."""
-    inputs = next(iter(gans.values())).sample_inputs(rng, NUM_SAMPLES, batch)
+    gan = next(iter(gans.values()))
+    inputs = gan.sample_inputs(rng, NUM_SAMPLES, batch)
+    player = state.ema_params, state.ema_model_state
+    num_columns = len(jax.eval_shape(gan.sample, *player, inputs, state.images_seen))
 
     def shown(resolution):
-        number = max(NUM_ROWS, min(NUM_SAMPLES, MOST_PIXELS // resolution**2))
+        number = max(NUM_ROWS, min(NUM_SAMPLES, MOST_PIXELS // (num_columns * resolution**2)))
         return jax.tree.map(lambda x: x[:number], inputs)
 
     return {stage: jax.device_put(shown(stage.resolution), device) for stage in gans}

@@ -12,6 +12,7 @@ from gan_jax import fields, regularizers
 from gan_jax.base import GAN, Aux, Stage, UserError
 from gan_jax.latents import LATENTS, example_keys
 from gan_jax.losses import LOSSES, AdversarialLoss
+from gan_jax.schedule import check_countable
 
 
 def latent_gan(
@@ -89,8 +90,8 @@ def latent_gan(
         mix = jax.vmap(jax.random.uniform)(keys[2])
         value = loss.discriminator(real.logits, fake.logits) + penalty(real, fake, mix)
         metrics = {
-            'real_probability': jnp.mean(jax.nn.sigmoid(real.logits)),
-            'fake_probability': jnp.mean(jax.nn.sigmoid(fake.logits)),
+            'real_probability': jnp.mean(loss.probability(real.logits)),
+            'fake_probability': jnp.mean(loss.probability(fake.logits)),
             **now,
         }
         return value, Aux(model_state, metrics)
@@ -173,11 +174,7 @@ def check(config) -> None:
             f'--config.gan.regularizer_weight: 0 will not do with {config.gan.regularizer}; '
             'takes a number above 0'
         )
-    if config.num_steps * config.batch_size * config.gan.critic_steps >= 2**31:
-        raise UserError(
-            f'--config.num_steps: {config.num_steps} will not do; takes a number with which the run sees '
-            'fewer than 2147483648 images'
-        )
+    check_countable(stages(config), '--config.num_steps', config.num_steps)
 
 
 def penalty(gan) -> Callable:

@@ -4,6 +4,7 @@ import math
 
 from gan_jax import fields
 from gan_jax.base import Stage, UserError
+from gan_jax.schedule import check_countable
 
 RESOLUTIONS = tuple(4 * 2**level for level in range(9))  # of the levels, in pixels
 
@@ -87,8 +88,4 @@ def check(config) -> None:
                 f'--config.gan.stddev_group: {gan.stddev_group} will not do with a batch of '
                 f'{stage.batch_size} at {stage.resolution} pixels; takes a number that divides it'
             )
-    if of_all[-1].first_image + of_all[-1].num_steps * of_all[-1].images_per_step >= 2**31:
-        raise UserError(
-            f'--config.gan.settle_kimg: {gan.settle_kimg} will not do; takes numbers with which the run sees '
-            'fewer than 2147483648 images'
-        )
+    check_countable(of_all, '--config.gan.settle_kimg', gan.settle_kimg)

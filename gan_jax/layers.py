@@ -38,7 +38,7 @@ class Dense(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolution [N, H, W, C] -> [N, H', W', features], in the form that `convolution.py` chooses."""
+    """Convolution [N, H, W, C] -> [N, H', W', features], in the form that `convolution` chooses."""
 
     features: int
     kernel_size: tuple[int, int]
@@ -57,12 +57,13 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """Transposed convolution [N, H, W, C] -> [N, (H - 1) strides - 2 padding + kernel, …, features]."""
+    """Transposed convolution [N, H, W, C] -> [N, H', W', features], H' as in `conv_transpose`."""
 
     features: int
     kernel_size: tuple[int, int]
     strides: int = 1
     padding: int = 0
+    output_padding: int = 0
     use_bias: bool = True
     kernel_init: Callable = nn.initializers.lecun_normal()
     dtype: Any = jnp.float32
@@ -70,7 +71,7 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x):
         kernel = _kernel(self, (*self.kernel_size, self.features, x.shape[-1]))
-        y = conv_transpose(x.astype(self.dtype), kernel, self.strides, self.padding)
+        y = conv_transpose(x.astype(self.dtype), kernel, self.strides, self.padding, self.output_padding)
         return plus_bias(self, y) if self.use_bias else y
 
 
@@ -110,6 +111,23 @@ class BatchNorm(nn.Module):
         # As a·x + b, whose gradient takes two sums over x where that of scale·(x - mean) + bias takes three.
         factor = scale * jax.lax.rsqrt(variance + self.epsilon)
         return (x * spread(factor, x.shape) + spread(bias - factor * mean, x.shape)).astype(self.dtype)
+
+
+def instance_norm(x: jax.Array) -> jax.Array:
+    """Each channel of each image [N, H, W, C] to mean 0 and variance 1 (Ulyanov et al. 2016)."""
+    count = x.shape[1] * x.shape[2]
+
+    def of_image(x):
+        mean, mean_square = sum_to_channels(x) / count, sum_to_channels(x**2) / count
+        factor = jax.lax.rsqrt(jnp.maximum(mean_square - mean**2, 0) + 1e-5)
+        return x * spread(factor, x.shape) - spread(factor * mean, x.shape)
+
+    return jax.vmap(of_image)(at_least_float32(x)).astype(x.dtype)
+
+
+def reflect(x: jax.Array, pixels: int) -> jax.Array:
+    """[N, H, W, C] with its own mirror image around, `pixels` wide."""
+    return jnp.pad(x, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode='reflect')
 
 
 def _kernel(module, shape, spectral_norm=False):

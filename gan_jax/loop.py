@@ -15,8 +15,8 @@ from gan_jax.augment import normalize
 from gan_jax.base import Preempted, TrainingFailed
 from gan_jax.compilation import Programs, keep_on_disk
 from gan_jax.config import check_workdir, to_json
-from gan_jax.data.pipeline import feed, fits_on_device, order
-from gan_jax.data.source import open_images
+from gan_jax.data.domains import open_domains
+from gan_jax.data.pipeline import feed, first_images, fits_on_device
 from gan_jax.device_step import item_like, next_item, step_function
 from gan_jax.fitting import check_batch_sizes, check_memory, heaviest, local_devices, stage_name
 from gan_jax.gallery import fixed_inputs, keep_level, sample_arguments, save_grid, save_last_pictures
@@ -28,7 +28,6 @@ from gan_jax.stopwatch import StageClock, Stopwatch
 from gan_jax.train_state import TrainState, create_train_state, reset_optimizers
 from gan_jax.writers import MetricsWriter, progress, read_records, say
 
-NUM_FIRST_IMAGES = 1000  # reals from which an initialisation may take statistics
 # Folded into keys, where no step number comes to: steps stop at 2³¹ - 1.
 SAMPLES = 2**32 - 2
 
@@ -52,8 +51,8 @@ def train(config, workdir, devices=None) -> TrainState:
     grows = stages[0].resolution < config.data.resolution
     axis_name = parallel.axis_name(devices)
     gans = {stage: system.make(config, stage, axis_name) for stage in stages}
-    images = open_images(config.data)
-    check_batch_sizes(stages, len(images), len(devices))
+    images = open_domains(config.data)
+    check_batch_sizes(stages, min(map(len, images.values())), len(devices))
     check_workdir(workdir, config)
     if config.compilation_cache:
         keep_on_disk()
@@ -63,9 +62,11 @@ def train(config, workdir, devices=None) -> TrainState:
         intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
         schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals])
         is_resident = fits_on_device(images, config.data.placement)
-        resident = parallel.replicate(images.all_images() if is_resident else (), devices)
-        first_images = images.images(order(len(images), config.seed, 0, min(len(images), NUM_FIRST_IMAGES)))
-        first_batch = {'image': normalize(jnp.asarray(first_images))}
+        pictures = {domain: each.all_images() for domain, each in images.items()} if is_resident else ()
+        resident = parallel.replicate(pictures, devices)
+        first_batch = jax.tree.map(
+            lambda images: normalize(jnp.asarray(images)), first_images(images, config.seed)
+        )
 
         create = partial(create_train_state, gan=gans[stages[0]])
         rng = jax.random.key(config.seed)
@@ -102,7 +103,7 @@ def train(config, workdir, devices=None) -> TrainState:
 
         writer = stack.enter_context(contextlib.closing(MetricsWriter(workdir, first_step)))
         report = stack.enter_context(progress(end.last_step, end.last_image / 1000, first_step))
-        inputs = fixed_inputs(gans, jax.random.fold_in(rng, SAMPLES), first_batch, devices[0])
+        inputs = fixed_inputs(gans, state, jax.random.fold_in(rng, SAMPLES), first_batch, devices[0])
         samplers = {stage: jax.jit(gans[stage].sample) for stage in stages}
 
         requests = (

@@ -14,10 +14,11 @@ softplus = jax.nn.softplus
 
 
 class AdversarialLoss(NamedTuple):
-    """Both take (real_logits, fake_logits) of one shape, any [N, ...], and return a scalar to minimise."""
+    """What each player minimises, of (real_logits, fake_logits) of one shape [N, ...]; and D's belief."""
 
     discriminator: Callable
     generator: Callable
+    probability: Callable = jax.nn.sigmoid  # D's logits -> its probability that an image is real
 
 
 # Goodfellow et al. 2014, Algorithm 1: D ascends E log D(x) + E log(1 - D(G(z))), G descends its second term.
@@ -36,6 +37,7 @@ non_saturating = AdversarialLoss(
 least_squares = AdversarialLoss(
     discriminator=lambda real, fake: jnp.mean((real - 1) ** 2) + jnp.mean(fake**2),
     generator=lambda real, fake: jnp.mean((fake - 1) ** 2),
+    probability=lambda logits: jnp.clip(logits, 0, 1),  # what D is regressed on: 1 for real, 0 for fake
 )
 
 # Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
+SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff'}
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = {
     'discriminator': '#0072B2',
@@ -39,6 +40,29 @@ def to_uint8(images):
     """
     images = np.nan_to_num(np.asarray(images, np.float32), nan=-1)
     return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def picture_files(folder):
+    """All pictures in a folder and below it, by their suffixes, in order: a list of paths."""
+    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)
+
+
+def read_picture(path, channels, background='white'):
+    """A person's picture, upright, on `background` where it is transparent: a Pillow image.
+
+    Args:
+        path: a file, or one that is open.
+        channels: 1 or 3.
+        background: a colour that Pillow knows.
+
+    Raises:
+        Exception: what Pillow's readers raise.
+    """
+    with Image.open(path) as file:
+        picture = ImageOps.exif_transpose(file).convert('RGBA')
+    canvas = Image.new('RGBA', picture.size, background)
+    canvas.alpha_composite(picture)
+    return canvas.convert('L' if channels == 1 else 'RGB')
 
 
 def image_grid(columns, num_columns=None, border=2, at_least=500):

@@ -1,6 +1,10 @@
-"""Makes a TFDS data set of pictures: python -m gan_jax.prepare images DIR --name=mine --resolution=128 …"""
+"""Makes a TFDS data set of pictures: python -m gan_jax.prepare images DIR --name=mine --resolution=128 …
+
+Or of two domains of emoji: python -m gan_jax.prepare emoji DIR --name=noto_to_fluent --resolution=64 …
+"""
 
 import contextlib
+import functools
 import io
 import re
 import shutil
@@ -12,29 +16,34 @@ import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from gan_jax import cli
+from gan_jax import cli, emoji
 from gan_jax.base import UserError
-
-SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff'}
+from gan_jax.pictures import picture_files, read_picture
 
 
 def main(arguments: list[str]) -> None:
     """Reads the command line, writes the data set and says how to train on it."""
     options = parse(arguments)
-    files = sorted(path for path in Path(options.folder).rglob('*') if path.suffix.lower() in SUFFIXES)
-    if not files:
+    if not picture_files(options.folder):
         raise UserError(f'DIR: {options.folder!r} has no pictures; takes a folder with some')
-    broken = []
+    if options.what == 'emoji':
+        splits = emoji.splits(options.font, Path(options.folder))
+        fit = functools.partial(ImageOps.pad, color=options.background)
+    else:
+        splits, fit = {'train': picture_files(options.folder)}, ImageOps.fit
+    number, broken = sum(map(len, splits.values())), []
     tfds.disable_progress_bar()
     with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(io.StringIO()):
-        builder = Pictures(options, files, broken, data_dir=options.data_dir, file_format='array_record')
+        builder = Pictures(
+            options, splits, fit, broken, data_dir=options.data_dir, file_format='array_record'
+        )
         try:
             builder.download_and_prepare(download_dir=downloads)
         except BaseException:
             shutil.rmtree(there(options), ignore_errors=True)  # half a data set is none
-            if len(broken) < len(files):
+            if len(broken) < number:
                 raise
-    if len(broken) == len(files):
+    if len(broken) == number:
         with contextlib.suppress(OSError):  # where others are, it stays
             Path(options.data_dir).rmdir()
         path, why = broken[0]
@@ -43,10 +52,12 @@ def main(arguments: list[str]) -> None:
         )
     for path, why in broken:
         print(f'left out {path}: {why}', file=sys.stderr)
-    print(f'{len(files) - len(broken)} pictures in {builder.data_path}, {len(broken)} broken files left out')
+    print(f'{number - len(broken)} pictures in {builder.data_path}, {len(broken)} broken files left out')
+    trained = ','.join(split for split in splits if split.startswith('train'))
     print(
-        f'train on them with --config.data.name={options.name} --config.data.data_dir={options.data_dir} '
-        f'--config.data.resolution={options.resolution} --config.data.channels={options.channels}'
+        f'train on them with --config.data.name={options.name} --config.data.split={trained} '
+        f'--config.data.data_dir={options.data_dir} --config.data.resolution={options.resolution} '
+        f'--config.data.channels={options.channels}'
     )
 
 
@@ -54,13 +65,18 @@ def parse(arguments: list[str]):
     """The command line; raises UserError."""
     parser = cli.Parser(__doc__)
     add, folder = parser.add_argument, cli.path('a folder')
-    add('what', choices=('images',), help='pictures in a folder and all below it')
+    add(
+        'what',
+        choices=('images', 'emoji'),
+        help="pictures in a folder and all below it; or a font's emoji (A) and those in a folder (B)",
+    )
     add('folder', type=folder, metavar='DIR', help='with the pictures')
     add('--name', required=True, help='of the data set: letters, digits and _')
     add('--resolution', type=cli.whole_number(4, 1024), required=True, help='pixels of the square pictures')
     add('--channels', type=int, choices=(1, 3), default=3, help='1: gray, 3: colour')
     add('--background', default='white', help='colour behind what is transparent')
     add('--data_dir', type=folder, required=True, help='to write to')
+    add('--font', type=cli.path('a font'), default=emoji.FONT, help='whose emoji are domain A')
     options = parser.parse_args(arguments)
     if not re.fullmatch('[a-z][a-z0-9_]*', options.name):
         raise UserError(f'--name: {options.name!r} will not do; takes small letters, digits and _')
@@ -85,13 +101,13 @@ def there(options) -> Path:
 
 
 class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Square pictures of one size, in one split `train`."""
+    """Square pictures of one size, in the splits given."""
 
     VERSION = tfds.core.Version('1.0.0')
 
-    def __init__(self, options, files, broken, **keywords):
+    def __init__(self, options, splits, fit, broken, **keywords):
         self.name = options.name  # pyright: ignore[reportAttributeAccessIssue]
-        self._options, self._files, self._broken = options, files, broken
+        self._options, self._splits, self._fit, self._broken = options, splits, fit, broken
         super().__init__(**keywords)
 
     def _info(self):
@@ -105,31 +121,23 @@ class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, download_manager):
-        return {'train': self._generate_examples()}
+        return {split: self._generate_examples(files) for split, files in self._splits.items()}
 
-    def _generate_examples(self):
-        for key, path in enumerate(tqdm(self._files, unit=' pictures', disable=None)):
+    def _generate_examples(self, files):
+        for key, path in enumerate(tqdm(files, unit=' pictures', disable=None)):
             try:
-                picture = read(
-                    path, self._options.resolution, self._options.channels, self._options.background
-                )
+                picture = square(path, self._options, self._fit)
             except Exception as error:  # Pillow raises what its readers raise
                 self._broken.append((path, f'{type(error).__name__}: {error}'))
                 continue
             yield key, {'image': picture}
 
 
-def read(path: Path, resolution: int, channels: int, background: str) -> bytes:
-    """A picture as PNG: upright, on the background, the square in its middle, resized by Lanczos."""
-    with Image.open(path) as file:
-        picture = ImageOps.exif_transpose(file).convert('RGBA')
-    canvas = Image.new('RGBA', picture.size, background)
-    canvas.alpha_composite(picture)
-    square = ImageOps.fit(
-        canvas.convert('L' if channels == 1 else 'RGB'), (resolution, resolution), Image.Resampling.LANCZOS
-    )
+def square(path, options, fit) -> bytes:
+    """A picture as PNG, upright, on the background, made square by `fit` and resized by Lanczos."""
+    picture = read_picture(path, options.channels, options.background)
     file = io.BytesIO()
-    square.save(file, 'png')
+    fit(picture, (options.resolution, options.resolution), Image.Resampling.LANCZOS).save(file, 'png')
     return file.getvalue()
 
 

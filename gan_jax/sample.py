@@ -1,8 +1,12 @@
-"""Pictures from a generator: python -m gan_jax.sample --workdir=runs/a --out=grid.png --num=64 --seed=0"""
+"""Pictures from a generator: python -m gan_jax.sample --workdir=runs/a --out=grid.png --num=64 --seed=0
+
+Or of your own, translated: python -m gan_jax.sample --workdir=runs/b --images=DIR --direction=a2b --out=DIR
+"""
 
 import io
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
 from gan_jax.latents import spherical_interpolation
 from gan_jax.pictures import image_grid, save_png, to_uint8, write_atomically
+from gan_jax.translate import add_images, check_translation, translate_files
 
 OUT = 'a name that ends in .png or .npz'
 CHUNK = 64  # pictures made at once, so that any number fits into memory
@@ -31,15 +36,20 @@ def main(arguments: list[str]) -> None:
     if config.compilation_cache:
         keep_on_disk()
     step, state, gan, batch = read_state(workdir, options.checkpoint, system, config)
-    ends = 2 if options.interpolate else 1
-    inputs = gan.sample_inputs(jax.random.key(options.seed), ends * options.num, batch)
-    if options.interpolate:
-        inputs = interpolated(inputs, options.interpolate)
     player = (
         (state.params['generator'], state.model_state['generator'])
         if options.no_ema
         else (state.ema_params, state.ema_model_state)
     )
+    inputs = jax.eval_shape(partial(gan.sample_inputs, jax.random.key(0), 1), batch)
+    check_images(options, takes_pictures=isinstance(inputs, dict))
+    if options.images:
+        translate_files(gan, player, options.direction, Path(options.images), out, config.data.channels)
+        return
+    ends = 2 if options.interpolate else 1
+    inputs = gan.sample_inputs(jax.random.key(options.seed), ends * options.num, batch)
+    if options.interpolate:
+        inputs = interpolated(inputs, options.interpolate)
     columns = sample_in_chunks(gan, player, inputs, state.images_seen)
     if out.suffix == '.npz':
         file = io.BytesIO()
@@ -61,7 +71,7 @@ def parse(arguments: list[str]):
     whole, path = cli.whole_number, cli.path
     parser.add_argument('--workdir', type=path('the folder of a run'), required=True, help='of the run')
     parser.add_argument(
-        '--out', type=path(OUT), default='samples.png', help='.png: a grid; .npz: uint8 pictures and their z'
+        '--out', type=path(OUT), help='.png: a grid, samples.png by default; .npz: uint8 pictures and their z'
     )
     parser.add_argument(
         '--num', type=whole(1, 10**6), help='pictures, 64 by default; rows with --interpolate, 8 by default'
@@ -72,8 +82,13 @@ def parse(arguments: list[str]):
         '--interpolate', type=whole(2, 1000), help='pictures a row, from one z to another over the sphere'
     )
     parser.add_argument('--no_ema', action='store_true', help='the weights as they are, not their average')
+    add_images(parser)
     options = parser.parse_args(arguments)
+    if options.images:
+        check_translation(options)
+        return options
     options.num = options.num or (8 if options.interpolate else 64)
+    options.out = options.out or 'samples.png'
     out = Path(options.out)
     if out.suffix not in ('.png', '.npz'):
         raise UserError(f'--out: {options.out!r} will not do; takes {OUT}')
@@ -83,7 +98,17 @@ def parse(arguments: list[str]):
     return options
 
 
-def open_system(workdir: Path):
+def check_images(options, takes_pictures: bool) -> None:
+    """Raises UserError where a run that translates got no pictures, or another one did."""
+    if options.images and not takes_pictures:
+        raise UserError(f'--images: {options.images!r} will not do, as this run draws from z; takes none')
+    if 'direction' in options.given and not options.images:
+        raise UserError(f'--direction: {options.direction!r} will not do without --images; takes none')
+    if takes_pictures and not options.images:
+        raise UserError('--images: missing, as this run translates; takes a picture or a folder with some')
+
+
+def open_system(workdir: Path) -> tuple[Any, Any]:
     """The module and the config of the run in a workdir."""
     config = read_config(workdir)
     return load_system(str(config.system)), config

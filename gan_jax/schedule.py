@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gan_jax.base import Stage
+from gan_jax.base import Stage, UserError
+
+
+def check_countable(stages: list[Stage], flag: str, value) -> None:
+    """Raises UserError, about `value` of `flag`, where a run sees more images than an int32 counts."""
+    last = stages[-1]
+    if last.first_image + last.num_steps * last.images_per_step >= 2**31:
+        raise UserError(
+            f'{flag}: {value} will not do; takes one with which the run sees fewer than 2147483648 images'
+        )
 
 
 class Dispatch(NamedTuple):

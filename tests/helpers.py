@@ -9,6 +9,7 @@ import numpy as np
 
 from gan_jax import parallel
 from gan_jax.config import load_config
+from gan_jax.data.domains import domain_names
 from gan_jax.gans import load_system
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
@@ -31,6 +32,17 @@ SMALL = {
         'gan.settle_kimg': '0.064,0.064',
         'gan.fade_kimg': '0.032',
         'gan.batch_sizes': '16',
+    },
+    'cyclegan': {
+        'data.split': 'train[:200],train[200:500]',
+        'data.resolution': 8,
+        'data.load_resolution': 9,
+        'data.fit': 'crop',
+        'gan.generator_width': 2,
+        'gan.residual_blocks': 1,
+        'gan.discriminator_width': 4,
+        'gan.discriminator_layers': 1,
+        'gan.pool_size': 20,
     },
 }
 SHORT = {
@@ -82,27 +94,38 @@ def random_batches(config, num_steps, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
 
+def domain_batches(config, num_steps):
+    """The same by domain, each its own."""
+    return {
+        domain: random_batches(config, num_steps, seed=place)
+        for place, domain in enumerate(domain_names(config.data))
+    }
+
+
 def run_steps(config, num_devices, num_steps, **replacements):
     """`num_steps` in one dispatch on `num_devices`: (state, metrics [num_steps]); for more see `make_gan`."""
     devices = jax.local_devices()[:num_devices]
     axis_name = parallel.axis_name(devices)
     gan = make_gan(config, axis_name, **replacements)
-    batches = random_batches(config, num_steps)
+    batches = domain_batches(config, num_steps)
     create = partial(create_train_state, gan=gan)
-    state = parallel.create_replicated(create, jax.random.key(0), {'image': batches[0]}, devices=devices)
+    first = {domain: images[0] for domain, images in batches.items()}
+    state = parallel.create_replicated(create, jax.random.key(0), first, devices=devices)
 
     def step(state, resident, images):
-        batch = {'image': images, 'position': parallel.example_positions(images.shape[0])}
+        num_examples = len(jax.tree.leaves(images)[0])
+        batch = {**images, 'position': parallel.example_positions(num_examples)}
         return train_step(state, batch, gan=gan, ema=100.0, axis_name=axis_name)
 
-    shares = batches.reshape(num_steps, num_devices, -1, *batches.shape[2:]).swapaxes(0, 1)
-    return parallel.parallelize(step, devices)(state, (), parallel.shard(shares, devices))
+    share = lambda x: x.reshape(num_steps, num_devices, -1, *x.shape[2:]).swapaxes(0, 1)
+    items = parallel.shard(jax.tree.map(share, batches), devices)
+    return parallel.parallelize(step, devices)(state, (), items)
 
 
 def single_step(config, **replacements):
     """A jitted step on one device without an axis, with a state and a batch for it."""
     gan = make_gan(config, **replacements)
-    images = jnp.asarray(random_batches(config, 1)[0])
-    batch = {'image': images, 'position': jnp.arange(len(images))}
+    images = {domain: jnp.asarray(images[0]) for domain, images in domain_batches(config, 1).items()}
+    batch = {**images, 'position': jnp.arange(config.batch_size)}
     state = jax.jit(partial(create_train_state, gan=gan))(jax.random.key(0), batch)
     return jax.jit(partial(train_step, gan=gan, ema=0.0, axis_name=None)), state, batch

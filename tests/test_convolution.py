@@ -199,3 +199,12 @@ def test_no_slow_form_on_the_cpu():
         dilations, layouts = convolutions()
     assert '2, 2' in dilations
     assert len(layouts) > 1
+
+
+def test_output_padding_is_the_lower_and_right_edge():
+    """The transposed convolution to an even size is the gradient of the convolution from there."""
+    x, y = jnp.ones((1, 8, 8, 2)), jax.random.normal(jax.random.key(0), (1, 4, 4, 3))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 2, 3))
+    expected = jax.grad(lambda x: jnp.sum(CONVOLVE(x, kernel, (2, 2), [(1, 1)] * 2) * y))(x)
+    result = conv_transpose(y, kernel, 2, 1, output_padding=1)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)

@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from gan_jax.base import UserError
-from gan_jax.data.pipeline import feed, fits_on_device, order
+from gan_jax.data.pipeline import feed, first_images, fits_on_device, order
 from gan_jax.data.source import EMBEDDED, open_images
 
 FULL_SET = Path(os.environ.get('FASHION_MNIST_DIR', '/usr/share/datasets/fashion-mnist'))
@@ -333,7 +333,8 @@ DISPATCHES = [(0, 3, 8), (24, 1, 8), (32, 2, 16), (64, 3, 8)]
 
 def batches(images, num_devices, resident):
     """Global batches of all steps, one after the other."""
-    fed = list(feed(images, DISPATCHES, seed=4, num_devices=num_devices, resident=resident))
+    fed = feed({'image': images}, DISPATCHES, seed=4, num_devices=num_devices, resident=resident)
+    fed = [item['image'] for item in fed]
     for array, (_, num_steps, size) in zip(fed, DISPATCHES, strict=True):
         assert array.shape[:3] == (num_devices, num_steps, size // num_devices)
     by_step = [array.swapaxes(0, 1) for array in fed]
@@ -351,18 +352,36 @@ def test_feed_is_the_order_whatever_the_number_of_devices(train, train_pixels):
         np.testing.assert_array_equal(pictures, train_pixels[expected])
 
 
+def test_each_domain_is_walked_to_its_own_end_in_its_own_order():
+    domains = {'a': Slow(), 'b': Slow(size=4), 'c': Slow()}
+    (item,) = feed(domains, [(0, 2, 10)], seed=3, num_devices=1, resident=True)
+    a, b, c = (item[domain].reshape(-1) for domain in 'abc')
+    for epoch in (a[:10], a[10:], c[:10], c[10:]):
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(10))
+    for start in range(0, 20, 4):
+        np.testing.assert_array_equal(np.sort(b[start : start + 4]), np.arange(4))
+    assert (a != c).any()
+
+
+def test_the_first_images_are_few_where_they_are_large(train):
+    large = open_images(config(resolution=512))
+    first = first_images({'a': train, 'b': large}, seed=1)
+    np.testing.assert_array_equal(first['a'], train.images(order(10_000, 1, 0, 1000)))
+    assert first['b'].shape == (32, 512, 512, 1)
+
+
 def feed_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith('feed')]
 
 
 class Slow:
-    """Ten examples; remembers how often it was read, and breaks where it is told to."""
+    """Ten examples or `size`; remembers how often it was read, and breaks where it is told to."""
 
-    def __init__(self, breaks_at=None):
-        self.reads, self.breaks_at = 0, breaks_at
+    def __init__(self, breaks_at=None, size=10):
+        self.reads, self.breaks_at, self.size = 0, breaks_at, size
 
     def __len__(self):
-        return 10
+        return self.size
 
     def images(self, indices):
         self.reads += 1
@@ -374,7 +393,7 @@ class Slow:
 def test_feed_stays_two_ahead_and_closes():
     slow = Slow()
     endless = ((4 * i, 1, 4) for i in itertools.count())
-    stream = feed(slow, endless, seed=0, num_devices=1, resident=False)
+    stream = feed({'image': slow}, endless, seed=0, num_devices=1, resident=False)
     assert slow.reads == 0
     next(stream)
     for _ in range(100):
@@ -389,18 +408,21 @@ def test_feed_stays_two_ahead_and_closes():
 
 
 def test_feed_passes_errors_on():
-    stream = feed(Slow(breaks_at=2), [(0, 1, 4), (4, 1, 4), (8, 1, 4)], seed=0, num_devices=2, resident=False)
-    assert next(stream).shape == (2, 1, 2, 4, 4, 1)
+    breaking, three = {'image': Slow(breaks_at=2)}, [(0, 1, 4), (4, 1, 4), (8, 1, 4)]
+    stream = feed(breaking, three, seed=0, num_devices=2, resident=False)
+    assert next(stream)['image'].shape == (2, 1, 2, 4, 4, 1)
     with pytest.raises(UserError, match='broken'):
         next(stream)
     assert not feed_threads()
-    assert list(feed(Slow(), [], seed=0, num_devices=1, resident=True)) == []
+    assert list(feed({'image': Slow()}, [], seed=0, num_devices=1, resident=True)) == []
 
 
 def test_fits_on_device(train):
-    assert fits_on_device(train, 'auto')
-    assert fits_on_device(train, 'device')
-    assert not fits_on_device(train, 'host')
-    assert not fits_on_device(open_images(config(resolution=1024)), 'auto')
+    assert fits_on_device({'image': train}, 'auto')
+    assert fits_on_device({'image': train}, 'device')
+    assert not fits_on_device({'image': train}, 'host')
+    large = dict.fromkeys('ab', open_images(config(resolution=350)))
+    assert fits_on_device({'a': large['a']}, 'auto')
+    assert not fits_on_device(large, 'auto')
     with pytest.raises(UserError, match=r"^--config.data.placement: got 'gpu'"):
-        fits_on_device(train, 'gpu')
+        fits_on_device({'image': train}, 'gpu')

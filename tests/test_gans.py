@@ -31,6 +31,7 @@ def parameters(config):
     [
         ('dcgan_celeb_a', {}, 3_576_704, 2_765_568),
         ('dcgan_fashion_mnist', {}, 369_600, 166_784),
+        ('cyclegan_monet2photo', {}, 2 * 11_378_179, 2 * 2_764_737),
         # 100·1200 + 1200 + 1200² + 1200 + 1200·784 + 784; 784·1200 + 1200 + 240·1200 + 1200 + 240 + 1
         ('gan_fashion_mnist', {}, 2_503_984, 1_231_441),
     ],
@@ -57,6 +58,10 @@ TO_8_PIXELS = {'gan.resolution': '8', 'gan.settle_kimg': '4', 'gan.fade_kimg': '
         ('gan_fashion_mnist', {'gan.loss': 'relativistic', 'gan.critic_steps': '2'}),
         ('progan_fashion_mnist', TO_8_PIXELS),
         ('progan_fashion_mnist', {**TO_8_PIXELS, 'gan.fused_scale': 'false'}),
+        ('cyclegan_fashion_mnist', {}),
+        pytest.param('cyclegan_emoji', {'batch_size': '1'}, marks=pytest.mark.slow),
+        ('cyclegan_fashion_mnist', {'gan.identity_weight': '0', 'gan.discriminator_layers': '1'}),
+        pytest.param('cyclegan_fashion_mnist', {'gan.loss': 'relativistic'}, marks=pytest.mark.slow),
     ],
 )
 def test_a_step_does_no_more_than_the_least_work(config, overrides):
@@ -72,7 +77,14 @@ def test_a_step_does_no_more_than_the_least_work(config, overrides):
         assert 0.95 < ratio < 1.05
 
 
-@pytest.mark.parametrize('path', sorted(ROOT.glob('configs/*.py')), ids=lambda path: path.stem)
+def at_full_size():
+    """Each config; one of two that have the same networks takes long enough."""
+    for path in sorted(ROOT.glob('configs/*.py')):
+        slow = [pytest.mark.slow] if path.stem == 'cyclegan_horse2zebra' else []
+        yield pytest.param(path, marks=slow, id=path.stem)
+
+
+@pytest.mark.parametrize('path', at_full_size())
 def test_a_step_at_full_size_takes_and_gives_the_same_state(path):
     config = load_config(str(path), {})
     system = load_system(config.system)
@@ -178,6 +190,10 @@ CHOICES = [
     ('progan', 'gradient_penalty_weight', '0'),
     ('progan', 'gradient_penalty_target', '750'),  # the authors' for CIFAR-10
     ('progan', 'drift_weight', '1'),
+    ('cyclegan', 'loss', 'hinge'),
+    ('cyclegan', 'identity_weight', '0'),
+    pytest.param('cyclegan', 'cycle_weight', '1', marks=pytest.mark.slow),
+    pytest.param('cyclegan', 'residual_blocks', '2', marks=pytest.mark.slow),
 ]
 
 

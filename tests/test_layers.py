@@ -165,3 +165,17 @@ def test_hand_counts():
     # 4 pixels, kernel 4, stride 2, padding 1: two places along each axis, each with three taps inside.
     assert layers.conv_flops(4, 4, 2, 1, 1, 1) == 2 * 6**2
     assert layers.conv_flops(4, 4, 1, 0, 2, 3) == 2 * 16 * 6
+
+
+def test_instance_norm_in_numpy():
+    x = np.random.default_rng(0).normal(2, 3, (2, 5, 4, 3)).astype(np.float32)
+    mean, variance = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
+    expected = (x - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(layers.instance_norm(jnp.asarray(x)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_reflection_leaves_the_edge_itself_out():
+    row = jnp.arange(4.0)[None, None, :, None] * jnp.ones((1, 4, 1, 1))
+    reflected = layers.reflect(row, 2)
+    assert reflected.shape == (1, 8, 8, 1)
+    assert reflected[0, 0, :, 0].tolist() == [2, 1, 0, 1, 2, 3, 2, 1]

@@ -15,11 +15,12 @@ from gan_jax.config import check_workdir, load_config
 from gan_jax.gans import load_system
 from gan_jax.stopwatch import StageClock
 
-NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3}
-LOGGED = {'gan': [4, 8], 'dcgan': [4, 8], 'progan': [4, 6, 8]}  # a stage's end is logged, too
+NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3, 'cyclegan': 1}
+# A stage's end is logged, too.
+LOGGED = {'gan': [4, 8], 'dcgan': [4, 8], 'progan': [4, 6, 8], 'cyclegan': [4, 8]}
 
 
-@pytest.fixture(scope='module', params=['gan', 'dcgan', 'progan'])
+@pytest.fixture(scope='module', params=['gan', 'dcgan', 'progan', 'cyclegan'])
 def run(request, tmp_path_factory):
     """A finished run: (system, workdir, state, names of what was compiled)."""
     workdir = tmp_path_factory.mktemp(request.param)
@@ -161,12 +162,14 @@ def test_nothing_is_moved_to_or_from_the_devices_unasked(tmp_path, monkeypatch):
     assert guarded
 
 
-def test_a_run_that_diverges_says_where(tmp_path):
+@pytest.mark.parametrize('system', ['gan', pytest.param('cyclegan', marks=pytest.mark.slow)])
+def test_a_run_that_diverges_says_where(system, tmp_path):
     rates = {f'optimizer__{player}__learning_rate': 1e30 for player in ('generator', 'discriminator')}
     with pytest.raises(
-        TrainingFailed, match=r"step \d+: the \w+'s .* is (nan|inf); there is no checkpoint yet"
+        TrainingFailed,
+        match=r"step \d+: the (generator|discriminator)'s \w.* is (nan|inf); there is no checkpoint yet",
     ):
-        loop.train(small_config('gan', gan__loss='wasserstein', **rates), tmp_path)
+        loop.train(small_config(system, gan__loss='wasserstein', **rates), tmp_path)
 
 
 def test_a_run_that_shall_skip_goes_on_and_counts(tmp_path):

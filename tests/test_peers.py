@@ -138,3 +138,42 @@ def test_outputs_losses_and_update(pair):
         discriminator_loss, generator_loss = peer_step(z, mix_of(state, number))
         np.testing.assert_allclose(metrics['discriminator_loss'], discriminator_loss.item(), rtol=1e-4)
         np.testing.assert_allclose(metrics['generator_loss'], generator_loss.item(), rtol=1e-4)
+
+
+def test_a_translations_outputs_losses_and_update():
+    config = load_config(str(ROOT / 'configs/cyclegan_fashion_mnist.py'), {'batch_size': '2'})
+    system = load_system(config.system)
+    gan = system.make(config, system.stages(config)[0], None)
+    rng = np.random.default_rng(0)
+    images = {domain: rng.uniform(-1, 1, (2, 32, 32, 1)).astype(np.float32) for domain in 'ab'}
+    batch = {**images, 'position': jnp.arange(2)}
+    state = create_train_state(jax.random.key(0), batch, gan=gan)
+
+    attributes = json.loads(to_json(config), object_hook=lambda fields: SimpleNamespace(**fields))
+    players = importlib.import_module('benchmarks.peers.cyclegan').make(attributes)
+    kinds = ['Conv', 'block', 'ConvTranspose', 'to', 'logit']
+
+    def layer_by_layer(path_and_leaf):
+        *layers, leaf = (key.key for key in path_and_leaf[0])
+        return [(kinds.index(layer.partition('_')[0]), layer) for layer in layers], leaf == 'bias'
+
+    for player in ('generator', 'discriminator'):
+        for name, params in state.params[player].items():
+            leaves = sorted(jax.tree_util.tree_leaves_with_path(params), key=layer_by_layer)
+            theirs = getattr(players, player)[name].parameters()
+            for (_, ours), parameter in zip(leaves, theirs, strict=True):
+                parameter.data = torch.tensor(
+                    np.asarray(ours.transpose(3, 2, 0, 1) if ours.ndim == 4 else ours)
+                )
+
+    to_torch = lambda x: torch.tensor(x.transpose(0, 3, 1, 2))
+    columns = gan.sample(state.params['generator'], {}, images, 0)
+    theirs = players.generator['a_to_b'](to_torch(images['a'])).detach().numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(columns['a_to_b'], theirs, rtol=1e-4, atol=1e-5)
+    step = jax.jit(partial(train_step, gan=gan, ema=0.0, axis_name=None))
+    peer_step = players.make_step(players, attributes)
+    for _ in range(3):
+        state, metrics = step(state, batch)
+        discriminator_loss, generator_loss = peer_step(*map(to_torch, images.values()))
+        np.testing.assert_allclose(metrics['discriminator_loss'], discriminator_loss.item(), rtol=1e-4)
+        np.testing.assert_allclose(metrics['generator_loss'], generator_loss.item(), rtol=1e-4)

@@ -65,6 +65,8 @@ GROWING = {
     'gan__settle_kimg': '0.768,1.92',
     'gan__fade_kimg': '1.152',
 }
+# Pools of 63 steps' fakes; the rate falls from the 63rd step on.
+FULL_AND_SLOWING = {'gan__pool_size': 1000, 'gan__constant_kimg': 1}
 EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_steps': 120}
 
 
@@ -92,6 +94,8 @@ def unbroken(tmp_path_factory):
         ('progan', signal.SIGKILL, 80, GROWING),
         ('progan', signal.SIGKILL, 120, GROWING),
         ('progan', signal.SIGKILL, 160, GROWING),
+        ('cyclegan', signal.SIGKILL, 40, FULL_AND_SLOWING),  # with 640 in each of its pools
+        pytest.param('cyclegan', signal.SIGKILL, 80, FULL_AND_SLOWING, marks=pytest.mark.slow),  # full
     ],
 )
 def test_resumed_is_unbroken(system, how, after, overrides, unbroken, tmp_path):

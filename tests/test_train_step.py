@@ -115,12 +115,13 @@ def test_both_players_follow_their_own_gradient(system, loss):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan'])
+@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan'])
 def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(system):
     step, state, batch = single_step(small_config(system))
-    new_state, metrics = step(state, {**batch, 'image': batch['image'].at[0].set(jnp.nan)})
+    domain = next(iter(batch))
+    new_state, metrics = step(state, {**batch, domain: batch[domain].at[0].set(jnp.nan)})
     assert not np.isfinite(metrics['discriminator_loss'])
-    assert (new_state.step, new_state.skipped_steps, new_state.images_seen) == (1, 1, len(batch['image']))
+    assert (new_state.step, new_state.skipped_steps, new_state.images_seen) == (1, 1, len(batch[domain]))
     untouched = ('params', 'model_state', 'opt_state', 'ema_params', 'ema_model_state', 'memory')
     for name in untouched:
         for a, b in zip(
@@ -129,7 +130,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(system):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan'])
+@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan'])
 def test_the_generator_runs_forward_once_a_step(system):
     config = small_config(system)
     gan = make_gan(config)
@@ -145,7 +146,7 @@ def test_the_generator_runs_forward_once_a_step(system):
 
 
 def test_learning_from_bfloat16_keeps_float32_parameters():
-    for system in ('gan', 'dcgan', 'progan'):
+    for system in ('gan', 'dcgan', 'progan', 'cyclegan'):
         config = small_config(system, dtype='bfloat16')
         step, state, batch = single_step(config)
         new_state, metrics = step(state, batch)

@@ -19,17 +19,29 @@ def non_saturating(config) -> tuple[Callable, Callable]:
 class Players(NamedTuple):
     """What the file of a system makes of its config."""
 
-    generator: nn.Module  # z [N, D] -> images [N, C, H, W] in [-1, 1]
-    discriminator: nn.Module  # images -> logits [N]
+    generator: nn.Module  # z [N, D] -> images [N, C, H, W] in [-1, 1], or an nn.ModuleDict of several
+    discriminator: nn.Module  # images -> logits [N], or an nn.ModuleDict of several
     optimizers: dict  # by player
-    losses: tuple[Callable, Callable]  # see `non_saturating`
+    losses: tuple[Callable, Callable] | None  # see `non_saturating`
     penalty: Callable | None = None  # (real, fake, mix [N]) -> what is added to D's loss
     schedule: Callable = lambda step: None  # sets what changes from step to step in the optimizers
+    domains: int = 1  # batches of images that a step takes
+    make_step: Callable = lambda players, config: make_step(players, config)
 
 
-def read(images, indices, flip: bool):
-    """Images [N, C, H, W] in [-1, 1] out of uint8 [examples, C, H, W], mirrored at random where `flip`."""
+def read(images, indices, flip: bool, load_resolution: int = 0):
+    """Images [N, C, H, W] in [-1, 1] out of uint8 [examples, C, H, W], mirrored at random where `flip`, and
+    cut at random out of an enlargement to `load_resolution` pixels where that is more than they have."""
     real = images[indices].float() / 127.5 - 1
+    size = real.shape[-1]
+    if load_resolution > size:
+        enlarged = functional.interpolate(real, (load_resolution, load_resolution), mode='bicubic').clamp(
+            -1, 1
+        )
+        corners = torch.randint(load_resolution - size + 1, (len(real), 2)).tolist()
+        real = torch.stack(
+            [image[:, y : y + size, x : x + size] for image, (y, x) in zip(enlarged, corners, strict=True)]
+        )
     if flip:
         is_mirrored = torch.rand(len(real), 1, 1, 1, device=real.device) < 0.5
         real = torch.where(is_mirrored, real.flip(3), real)
@@ -52,9 +64,9 @@ def make_step(players: Players, config) -> Callable:
     """
     if config.gan.critic_steps > 1:
         raise ValueError('has one critic step alone')
-    generator, discriminator, optimizers, (discriminator_loss_of, generator_loss_of), penalty, schedule = (
-        players
-    )
+    generator, discriminator, optimizers = players.generator, players.discriminator, players.optimizers
+    discriminator_loss_of, generator_loss_of = players.losses
+    penalty, schedule = players.penalty, players.schedule
     device = next(generator.parameters()).device
     averaged = [parameter.detach().clone() for parameter in generator.parameters()]
     half_life = 1000 * config.ema_half_life_kimg

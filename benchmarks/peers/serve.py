@@ -22,7 +22,7 @@ os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(Path.home() / '.cache/torch
 import torch
 
 from benchmarks.memory import peak_bytes, restart_peak
-from benchmarks.peers.latent_gan import make_step, read
+from benchmarks.peers.latent_gan import read
 from benchmarks.synthetic import num_examples
 
 WARM_UP = 3  # steps; the first compiles
@@ -39,20 +39,24 @@ def main(request: str) -> None:
     layout = torch.contiguous_format if form == 'eager' else torch.channels_last
     for network in (players.generator, players.discriminator):
         network.to(device, memory_format=layout)
-    if form == 'compile':
-        players = players._replace(
-            generator=torch.compile(players.generator), discriminator=torch.compile(players.discriminator)
-        )
+        if form == 'compile':
+            for each in network.values() if isinstance(network, torch.nn.ModuleDict) else [network]:
+                each.compile()
     size, channels = config.data.resolution, config.data.channels
     examples = num_examples(size, channels, config.batch_size)
-    images = torch.randint(0, 256, (examples, channels, size, size), dtype=torch.uint8)
-    images, step = images.to(device, memory_format=layout), make_step(players, config)
+    domains = [
+        torch.randint(0, 256, (examples, channels, size, size), dtype=torch.uint8).to(
+            device, memory_format=layout
+        )
+        for _ in range(players.domains)
+    ]
+    step, load_resolution = players.make_step(players, config), getattr(config.data, 'load_resolution', 0)
 
     def run(num_steps):
         started = time.perf_counter()
         for _ in range(num_steps):
             indices = torch.randint(examples, (config.batch_size,), device=device)
-            losses = step(read(images, indices, config.data.flip))
+            losses = step(*(read(images, indices, config.data.flip, load_resolution) for images in domains))
         losses = [loss.item() for loss in losses]  # waits for the device
         if not all(abs(loss) < float('inf') for loss in losses):
             raise FloatingPointError(f'the losses are {losses}')

@@ -58,7 +58,7 @@ def conv(x, kernel, strides, padding):
     return _at_least_float32(_conv, geometry, x, kernel)
 
 
-def conv_transpose(x, kernel, strides, padding):
+def conv_transpose(x, kernel, strides, padding, output_padding=0):
     """The gradient of `conv` to its input: PyTorch's ConvTranspose2d.
 
     Args:
@@ -66,11 +66,14 @@ def conv_transpose(x, kernel, strides, padding):
         kernel: [k_h, k_w, C_out, C_in], the kernel of the convolution whose gradient this is. PyTorch's
             weight [C_in, C_out, k_h, k_w] is this with axes (2, 3, 1, 0).
         strides, padding: those of that convolution.
+        output_padding: rows and columns that its input had beyond its last tap, less than `strides`.
 
     Returns:
-        [N, H', W', C_out] with H' = (H − 1) · strides − 2 · padding + k_h.
+        [N, H', W', C_out] with H' = (H − 1) · strides − 2 · padding + k_h + output_padding.
     """
-    height, width = ((x.shape[1 + i] - 1) * strides - 2 * padding + kernel.shape[i] for i in range(2))
+    height, width = (
+        (x.shape[1 + i] - 1) * strides - 2 * padding + kernel.shape[i] + output_padding for i in range(2)
+    )
     geometry = _Geometry(strides, padding, (height, width), kernel.shape[:2])
     return _at_least_float32(_conv_transpose, geometry, x, kernel)
 

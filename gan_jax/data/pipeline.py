@@ -11,6 +11,7 @@ from gan_jax.base import UserError
 
 RESIDENT_BYTES = 2 * 1024**3  # up to this size 'auto' keeps the whole data set on each device
 AHEAD = 2  # dispatches prepared beyond the one in use
+FIRST_IMAGES, FIRST_PIXELS = 1000, 2**23  # at most, of those seen before a run begins
 
 
 def order(num_examples, seed, start, stop):
@@ -41,7 +42,8 @@ def feed(images, dispatches, *, seed, num_devices, resident):
     """Yields what each dispatch needs, prepared ahead by a background thread.
 
     Args:
-        images: `Images`, or anything with `len()` and `images(indices)`.
+        images: by domain `Images`, or anything with `len()` and `images(indices)`; each is walked in an order
+            of its own.
         dispatches: iterator of (first_image, num_steps K, examples_per_step B): the position in the stream,
             the steps of the dispatch, and the examples of one step over all devices, a multiple of D.
         seed: of the order, 0 or more.
@@ -50,19 +52,22 @@ def feed(images, dispatches, *, seed, num_devices, resident):
         resident: whether the data set lies on the devices, so that they need indices alone.
 
     Yields:
-        int32 indices [D, K, B / D] if resident, else uint8 images [D, K, B / D, H, W, C].
+        by domain, int32 indices [D, K, B / D] if resident, else uint8 images [D, K, B / D, H, W, C].
 
     Raises:
         UserError: what `images.images` raises, when the dispatch that met it is asked for.
     """
 
-    def prepare(first_image, num_steps, examples_per_step):
-        indices = order(len(images), seed, first_image, first_image + num_steps * examples_per_step)
+    def of_domain(source, seed, first_image, num_steps, examples_per_step):
+        indices = order(len(source), seed, first_image, first_image + num_steps * examples_per_step)
         indices = indices.reshape(num_steps, num_devices, -1).swapaxes(0, 1)
         if resident:
             return indices.astype(np.int32)
-        pictures = images.images(indices.reshape(-1))
+        pictures = source.images(indices.reshape(-1))
         return pictures.reshape(*indices.shape, *pictures.shape[1:])
+
+    def prepare(*dispatch):
+        return {domain: of_domain(source, own, *dispatch) for domain, source, own in seeded(images, seed)}
 
     thread = ThreadPoolExecutor(1, thread_name_prefix='feed')
     ready = collections.deque()
@@ -78,17 +83,36 @@ def feed(images, dispatches, *, seed, num_devices, resident):
         thread.shutdown(cancel_futures=True)
 
 
-def fits_on_device(images, placement):
-    """Whether the data set shall lie on the devices.
+def first_images(images, seed):
+    """What an initialisation may take statistics from: by domain uint8 [n, H, W, C], few if large.
 
     Args:
-        images: `Images`, as opened.
-        placement: 'device', 'host', or 'auto': on the devices when it takes at most 2 GiB.
+        images: `Images` by domain.
+        seed: of the order, 0 or more.
+    """
+    number = lambda source: min(len(source), FIRST_IMAGES, FIRST_PIXELS // source.resolution**2)
+    return {
+        domain: source.images(order(len(source), own, 0, number(source)))
+        for domain, source, own in seeded(images, seed)
+    }
+
+
+def seeded(images, seed):
+    """(domain, its images, a seed of its own); seeds have 31 bits, so that these are all different."""
+    return [(domain, source, seed + (place << 32)) for place, (domain, source) in enumerate(images.items())]
+
+
+def fits_on_device(images, placement):
+    """Whether the data shall lie on the devices.
+
+    Args:
+        images: `Images` by domain, as opened.
+        placement: 'device', 'host', or 'auto': on the devices when they take at most 2 GiB.
 
     Raises:
         UserError: `placement` is none of these.
     """
     if placement not in ('auto', 'device', 'host'):
         raise UserError(f"--config.data.placement: got {placement!r}, takes 'auto', 'device' or 'host'")
-    num_bytes = len(images) * images.resolution**2 * images.channels
+    num_bytes = sum(len(each) * each.resolution**2 * each.channels for each in images.values())
     return placement == 'device' or (placement == 'auto' and num_bytes <= RESIDENT_BYTES)

@@ -31,6 +31,7 @@ class Images:
     resolution: int  # pixels
     channels: int  # 1 or 3
     fit: str  # 'crop' or 'pad'
+    invert: bool = False  # as negatives
 
     def __len__(self):
         return len(self.records)
@@ -63,7 +64,7 @@ class Images:
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(fill, range(0, len(indices), chunk)):
                 pass
-        return pictures
+        return 255 - pictures if self.invert else pictures
 
     def all_images(self):
         """Every picture in order, uint8 [N, H, W, C]. Raises what `images` raises."""
@@ -89,7 +90,7 @@ class Images:
         return square if side == size else square.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def open_images(config):
+def open_images(config, invert=False):
     """Open a split of a prepared TFDS data set.
 
     Args:
@@ -102,6 +103,7 @@ def open_images(config):
             channels: 1 or 3, as the data set has;
             fit: 'crop' (the central square, resized by Lanczos if its size differs) or 'pad' (in the middle
                 of a square of value 0, never resized).
+        invert: whether to hand out negatives.
 
     Returns:
         An `Images`.
@@ -154,7 +156,9 @@ def open_images(config):
     def encoded(record):
         return features.deserialize_example_np(record, decoders=skip)['image']
 
-    images = Images(config.name, folder, records, encoded, config.resolution, config.channels, config.fit)
+    images = Images(
+        config.name, folder, records, encoded, config.resolution, config.channels, config.fit, invert
+    )
     if config.fit == 'pad' and max(height or 0, width or 0) > config.resolution:
         raise _too_large(images, width, height)
     images.images([0, len(images) - 1])

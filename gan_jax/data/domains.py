@@ -1,0 +1,38 @@
+"""What a batch is made of: the pictures of one data set or, where a GAN translates, of two domains."""
+
+from types import SimpleNamespace
+
+from gan_jax import fields
+from gan_jax.base import UserError
+from gan_jax.data.source import Images, open_images
+
+DOMAINS = ('a', 'b')
+FIELDS = {  # a value for each domain, or one for both
+    'data.name': fields.Several(fields.text('the name of a TFDS data set'), most=2),
+    'data.split': fields.Several(fields.text('a split, such as train or train[:10%]'), most=2),
+    'data.invert': fields.Several(fields.flag(), most=2),
+}
+
+
+def domain_names(data) -> tuple[str, ...]:
+    """The names that the images have in a batch, from `config.data`."""
+    return ('image',) if isinstance(data.split, str) else DOMAINS
+
+
+def open_domains(data) -> dict[str, Images]:
+    """Opens what `config.data` asks for, by its name in a batch; raises UserError."""
+    if isinstance(data.split, str):
+        return {'image': open_images(data)}
+    opened = {}
+    for place, domain in enumerate(DOMAINS):
+        name, split = of(data.name, place), of(data.split, place)
+        own = SimpleNamespace(**{**data, 'name': name, 'split': split})
+        opened[domain] = open_images(own, invert=of(data.invert, place))
+        if len(opened[domain]) == 1:
+            raise UserError(f'--config.data.split: got {split!r}, a single picture; takes two or more')
+    return opened
+
+
+def of(values: tuple, place: int):
+    """The domain's own, or the one that stands for both."""
+    return values[place % len(values)]

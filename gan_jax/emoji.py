@@ -1,0 +1,76 @@
+"""Emoji of two designers as two domains, A from a font (Noto, OFL 1.1) and B from files (Fluent, MIT)."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from gan_jax.base import UserError
+from gan_jax.pictures import picture_files
+
+FONT = '/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf'  # where Debian's fonts-noto-color-emoji has it
+TESTED = 10  # one of so many characters is kept for testing
+
+
+class Glyph(io.BytesIO):
+    """A picture of a font, as a PNG file that says in messages what it is."""
+
+    def __init__(self, points: tuple[int, ...], png: bytes):
+        super().__init__(png)
+        self.points = points
+
+    def __str__(self):
+        return ' '.join(f'U+{point:X}' for point in self.points)
+
+
+def splits(font: str, folder: Path) -> dict[str, list]:
+    """{'trainA': pictures, …, 'testB': …} as TFDS's cycle_gan names them: paths, or glyphs.
+
+    A character lies with all its variants, such as tones of skin, on one side, and in both domains on the
+    same: which one its first code point decides.
+
+    Raises:
+        UserError: the font has no pictures, a file's name no code points, or a split would be empty.
+    """
+    result = {}
+    for domain, pictures in (('A', of_font(font)), ('B', of_files(folder))):
+        for split, is_tested in (('train', False), ('test', True)):
+            chosen = [points for points in sorted(pictures) if (points[0] % TESTED == 0) == is_tested]
+            if not chosen:
+                raise UserError(f'DIR: {str(folder)!r} leaves {split}{domain} empty; takes more emoji')
+            result[split + domain] = [pictures[points] for points in chosen]
+    return result
+
+
+def of_files(folder: Path) -> dict[tuple[int, ...], Path]:
+    """Files named as 1f468-200d-1f33e.webp, by their code points."""
+    try:
+        return {tuple(int(each, 16) for each in path.stem.split('-')): path for path in picture_files(folder)}
+    except ValueError as error:
+        raise UserError(f'DIR: {str(folder)!r} has a file that no code points name: {error}') from None
+
+
+def of_font(path: str) -> dict[tuple[int, ...], Glyph]:
+    """The colour bitmaps of a font by the code points that they stand for."""
+    from fontTools.ttLib import TTFont  # here, as nothing else needs it
+
+    try:
+        font: Any = TTFont(io.BytesIO(Path(path).read_bytes()), lazy=True)
+        strike = font['CBDT'].strikeData[0]
+        characters = {glyph: (point,) for point, glyph in font.getBestCmap().items()}
+        lookups = font['GSUB'].table.LookupList.Lookup
+    except Exception as error:  # fontTools raises what it meets
+        raise UserError(f'--font: {path!r} has no colour bitmaps ({type(error).__name__}: {error})') from None
+    # Sequences are ligatures, whose parts may be ligatures themselves.
+    tables = [table for lookup in lookups if lookup.LookupType == 4 for table in lookup.SubTable]
+    ligatures = [
+        ((first, *ligature.Component), ligature.LigGlyph)
+        for table in tables
+        for first, begun in table.ligatures.items()
+        for ligature in begun
+    ]
+    for _ in range(2):
+        for parts, glyph in ligatures:
+            if all(part in characters for part in parts):
+                characters.setdefault(glyph, tuple(point for part in parts for point in characters[part]))
+    pictures = ((points, strike.get(glyph)) for glyph, points in characters.items())
+    return {points: Glyph(points, bitmap.imageData) for points, bitmap in pictures if bitmap}

@@ -1,0 +1,154 @@
+"""CycleGAN: its networks, its players' gradients, its rate, and what it says of a person's mistakes."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import domain_batches, make_gan, single_step, small_config
+
+from gan_jax import augment, image_pool, loop
+from gan_jax.base import UserError
+from gan_jax.gans import cyclegan
+from gan_jax.image_pool import ImagePool
+from gan_jax.train_state import create_train_state
+
+RATE = 0.1
+
+
+@pytest.mark.parametrize(('layers', 'patches', 'sees'), [(1, 62, 16), (2, 30, 34), (3, 14, 70)])
+def test_a_logit_sees_a_patch(layers, patches, sees, monkeypatch):
+    """Its gradient reaches so many pixels, where norms do not look at the whole picture."""
+    monkeypatch.setattr(cyclegan, 'instance_norm', lambda x: x)
+    discriminator = cyclegan.Discriminator(2, layers, jnp.float32)
+    images = jax.random.normal(jax.random.key(0), (1, 128, 128, 1))
+    variables = discriminator.init(jax.random.key(0), images)
+    middle = lambda images: discriminator.apply(variables, images)[0, patches // 2, patches // 2]
+    reached = np.nonzero(np.asarray(jax.grad(middle)(images))[0, :, :, 0])
+    assert [int(np.ptp(places)) + 1 for places in reached] == [sees, sees]
+    assert discriminator.apply(variables, images).shape == (1, patches, patches)
+
+
+@pytest.mark.slow
+def test_blocks_computed_again_give_the_same():
+    step, state, batch = single_step(small_config('cyclegan', gan__residual_blocks=2))
+    again, other_state, _ = single_step(small_config('cyclegan', gan__residual_blocks=2, gan__remat='true'))
+    assert jax.tree.structure(state) == jax.tree.structure(other_state)
+    (new, metrics), (other, other_metrics) = step(state, batch), again(other_state, batch)
+    for name, value in metrics.items():
+        np.testing.assert_allclose(other_metrics[name], value, rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(new.opt_state), jax.tree.leaves(other.opt_state), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-5)
+
+
+def test_both_players_follow_their_own_gradient():
+    """Against the textbook: all fakes made anew for G's loss; D on fakes of the old G, from full pools."""
+    sgd = {'discriminator': optax.sgd(RATE), 'generator': optax.sgd(RATE)}
+    step, state, batch = single_step(small_config('cyclegan'), optimizers=sgd)
+    noise = lambda place: jax.random.uniform(jax.random.key(place), (20, 8, 8, 1), minval=-1)
+    pools = {domain: ImagePool(noise(place), jnp.int32(20)) for place, domain in enumerate('ab')}
+    state = state.replace(memory=pools)
+    new_state, metrics = step(state, batch)
+    turn = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.rng, 0), 0), 2)
+    apply = lambda network: lambda params, images: network.apply({'params': params}, images)
+    g, d = (
+        apply(cyclegan.Generator(2, 1, 1, False, jnp.float32)),
+        apply(cyclegan.Discriminator(4, 1, jnp.float32)),
+    )
+    a, b = batch['a'], batch['b']
+
+    def generator_loss(params):
+        to_b, to_a = partial(g, params['a_to_b']), partial(g, params['b_to_a'])
+        judges = state.params['discriminator']
+        adversarial = jnp.mean((d(judges['b'], to_b(a)) - 1) ** 2) + jnp.mean(
+            (d(judges['a'], to_a(b)) - 1) ** 2
+        )
+        cycle = jnp.mean(jnp.abs(to_a(to_b(a)) - a)) + jnp.mean(jnp.abs(to_b(to_a(b)) - b))
+        identity = jnp.mean(jnp.abs(to_a(a) - a)) + jnp.mean(jnp.abs(to_b(b) - b))
+        return adversarial + 10 * cycle + 5 * identity
+
+    def discriminator_loss(params):
+        old = state.params['generator']
+        fakes = {'a': g(old['b_to_a'], b), 'b': g(old['a_to_b'], a)}
+        for place, domain in enumerate('ab'):
+            key, new = jax.random.fold_in(turn, place), fakes[domain]
+            fakes[domain], _ = image_pool.query(pools[domain], new, key, jnp.arange(16), None)
+        of = lambda x: (
+            (jnp.mean((d(params[x], batch[x]) - 1) ** 2) + jnp.mean(d(params[x], fakes[x]) ** 2)) / 2
+        )
+        return of('a') + of('b')
+
+    for player, loss in (('generator', generator_loss), ('discriminator', discriminator_loss)):
+        value, gradient = jax.jit(jax.value_and_grad(loss))(state.params[player])
+        np.testing.assert_allclose(metrics[f'{player}_loss'], value, rtol=1e-5)
+        updated = jax.tree.map(lambda p, g: p - RATE * g, state.params[player], gradient)
+        for x, y in zip(jax.tree.leaves(updated), jax.tree.leaves(new_state.params[player]), strict=True):
+            np.testing.assert_allclose(y, x, rtol=1e-4, atol=1e-6)
+
+
+def test_the_rate_falls_to_zero_in_a_straight_line():
+    config = small_config('cyclegan', gan__constant_kimg=0.032, gan__decay_kimg=0.064)  # 2 and 4 steps of 16
+    optimizer = make_gan(config).optimizers['generator']
+    state, moves = optimizer.init(jnp.zeros(())), []
+    for _ in range(8):
+        update, state = optimizer.update(jnp.ones(()), state)
+        moves.append(-float(update) / 2e-4)  # Adam's own step is 1
+    np.testing.assert_allclose(moves, [1, 1, 1, 0.75, 0.5, 0.25, 0, 0], rtol=1e-4, atol=1e-6)
+    (stage,) = cyclegan.stages(
+        small_config('cyclegan', gan__constant_kimg=0.032, gan__decay_kimg=0.064, num_steps=0)
+    )
+    assert stage.num_steps == 6
+
+
+def test_pictures_are_cut_out_of_larger_ones():
+    images = jnp.broadcast_to(jnp.linspace(-1, 1, 16)[None, :, None, None], (32, 16, 16, 1))
+    cut = augment.enlarge_and_crop(images, jax.random.split(jax.random.key(0), 32), 20)
+    assert cut.shape == images.shape
+    slopes = np.diff(np.asarray(cut), axis=1)[:, 5:-5]
+    np.testing.assert_allclose(slopes, 2 / 15 * 16 / 20, rtol=1e-3)
+    assert len(set(np.asarray(cut)[:, 8, 0, 0].round(3).tolist())) == 5
+    np.testing.assert_allclose(
+        augment.enlarge_and_crop(images, jax.random.split(jax.random.key(0), 32), 16), images, atol=1e-6
+    )
+
+
+def test_one_domain_can_be_sampled_alone():
+    config = small_config('cyclegan')
+    gan = make_gan(config)
+    batch = {domain: jnp.asarray(images[0]) for domain, images in domain_batches(config, 1).items()}
+    state = create_train_state(jax.random.key(0), batch, gan)
+    sample = jax.jit(gan.sample)  # which gives its columns in the order of their names
+    columns = sample(state.ema_params, state.ema_model_state, batch, 0)
+    assert list(columns) == ['a', 'a_to_b', 'a_to_b_to_a', 'b', 'b_to_a', 'b_to_a_to_b']
+    alone = sample(state.ema_params, state.ema_model_state, {'b': batch['b']}, 0)
+    assert list(alone) == ['b', 'b_to_a', 'b_to_a_to_b']
+    np.testing.assert_allclose(alone['b_to_a'], columns['b_to_a'], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'data__load_resolution': 6}, r'^--config.data.load_resolution: 6 will not do; takes the 8 of'),
+        ({'data__resolution': 10}, r'^--config.data.resolution: 10 .*takes a multiple of 4 from 8'),
+        ({'gan__discriminator_layers': 3}, r'^--config.data.resolution: 8 .*with 3 layers.*from 24'),
+        ({'gan__discriminator_layers': 6}, r'^--config.gan.discriminator_layers: .6. .*from 1 to 5'),
+        ({'gan__constant_kimg': 0, 'gan__decay_kimg': 0}, r'^--config.gan.constant_kimg: 0 will not do'),
+        (
+            {'gan__decay_kimg': 2_147_483, 'num_steps': 0},
+            r'^--config.gan.constant_kimg: .*fewer than 2147483648',
+        ),
+        ({'data__split': 'train,test,train'}, r'^--config.data.split: .*takes at most 2'),
+        ({'data__invert': 'true,maybe'}, r"^--config.data.invert: 'maybe' will not do; takes true or false"),
+        ({'data__split': 'train,trainC'}, r"^--config.data.split: got 'trainC', but there are no such"),
+        ({'data__split': 'train,train[:0]'}, r"^--config.data.split: got 'train\[:0\]', which is empty"),
+        ({'data__split': 'train,train[:1]'}, r"^--config.data.split: got 'train\[:1\]', a single picture"),
+        ({'data__channels': 3}, r'^--config.data.channels: got 3, but .fashion_mnist_10k. has 1'),
+        ({'data__name': 'fashion_mnist_10k,no_such'}, r"^--config.data.name: 'no_such' is not prepared"),
+    ],
+)
+def test_mistakes_are_one_line(overrides, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        loop.train(small_config('cyclegan', **overrides), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()

@@ -1,0 +1,99 @@
+"""Emoji of a font and of files become two domains, split by their characters."""
+
+import io
+from types import SimpleNamespace
+
+import fontTools.ttLib
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax import emoji, prepare
+from gan_jax.base import UserError
+from gan_jax.data.source import open_images
+
+FACE, FARMER, TONE, WHEAT, JOINER = 0x1F600, 0x1F468, 0x1F3FD, 0x1F33E, 0x200D
+
+
+def png(colour):
+    file = io.BytesIO()
+    Image.new('RGBA', (12, 8), colour).save(file, 'png')
+    return file.getvalue()
+
+
+class Font(dict):
+    """A font of three pictures: a face, a man with a tone of skin, and one of those with wheat."""
+
+    def __init__(self, file, lazy):
+        assert (file.read(), lazy) == (b'a font', True)
+        ligature = lambda glyph, *rest: SimpleNamespace(LigGlyph=glyph, Component=list(rest))
+        # The longer one is made of the shorter, and comes first.
+        tables = [
+            SimpleNamespace(ligatures={'toned': [ligature('farmer', 'joiner', 'wheat')]}),
+            SimpleNamespace(ligatures={'man': [ligature('toned', 'tone')]}),
+        ]
+        lookups = [SimpleNamespace(LookupType=1), SimpleNamespace(LookupType=4, SubTable=tables)]
+        pictures = {'face': 'red', 'toned': 'green', 'farmer': 'blue'}
+        super().__init__(
+            CBDT=SimpleNamespace(
+                strikeData=[
+                    {name: SimpleNamespace(imageData=png(colour)) for name, colour in pictures.items()}
+                ]
+            ),
+            GSUB=SimpleNamespace(table=SimpleNamespace(LookupList=SimpleNamespace(Lookup=lookups))),
+        )
+
+    def getBestCmap(self):
+        return {FACE: 'face', FARMER: 'man', TONE: 'tone', WHEAT: 'wheat', JOINER: 'joiner', 0x20: 'space'}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(fontTools.ttLib, 'TTFont', Font)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'font.ttf').write_bytes(b'a font')
+    folder = tmp_path / 'files'
+    folder.mkdir()
+    for name in ('1f600', '1f468-1f3fd', '1f601'):
+        Image.new('RGB', (8, 8), 'yellow').save(folder / f'{name}.webp', lossless=True)
+    return folder
+
+
+def test_sequences_are_found(folder):
+    pictures = emoji.of_font('font.ttf')
+    assert set(pictures) == {(FACE,), (FARMER, TONE), (FARMER, TONE, JOINER, WHEAT)}
+    assert str(pictures[FARMER, TONE]) == 'U+1F468 U+1F3FD'
+
+
+def test_a_character_is_tested_with_all_its_variants_and_in_both_domains(folder, monkeypatch):
+    monkeypatch.setattr(emoji, 'TESTED', FARMER)  # of which the man alone is a multiple
+    splits = emoji.splits('font.ttf', folder)
+    assert [len(splits[name]) for name in ('trainA', 'testA', 'trainB', 'testB')] == [1, 2, 2, 1]
+    assert splits['testB'] == [folder / '1f468-1f3fd.webp']
+
+
+def test_prepared_on_white_and_whole(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(emoji, 'TESTED', FARMER)
+    data = tmp_path / 'data'
+    where = ['--name=pair', '--resolution=12', f'--data_dir={data}', '--font=font.ttf']
+    prepare.main(['emoji', str(folder), *where])
+    out = capsys.readouterr().out
+    assert '6 pictures in ' in out
+    assert '--config.data.split=trainA,trainB' in out
+    config = {'name': 'pair', 'data_dir': str(data), 'resolution': 12, 'channels': 3, 'fit': 'crop'}
+    face = open_images(SimpleNamespace(**config, split='trainA+testA')).images([0])
+    assert (face[0, :2] == 255).all()  # 12 x 8 pixels in a square
+    np.testing.assert_array_equal(face[0, 4], np.broadcast_to([255, 0, 0], (12, 3)))
+    assert len(open_images(SimpleNamespace(**config, split='testA'))) == 2
+
+
+def test_mistakes_are_one_line(folder, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r'^DIR: .*files. leaves testA empty; takes more emoji'):
+        emoji.splits('font.ttf', folder)
+    (folder / 'smile.png').write_bytes(b'')
+    with pytest.raises(UserError, match=r"^DIR: .*a file that no code points name: .*'smile'"):
+        emoji.of_files(folder)
+    monkeypatch.undo()
+    (tmp_path / 'no.ttf').write_bytes(b'no font')
+    with pytest.raises(UserError, match=r'^--font: .*no.ttf. has no colour bitmaps'):
+        emoji.of_font(str(tmp_path / 'no.ttf'))
