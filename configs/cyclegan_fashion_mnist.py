@@ -2,7 +2,8 @@
 
     python train.py --config=configs/cyclegan_fashion_mnist.py --workdir=runs/cyclegan_fashion_mnist
 
-The two domains are different garments, so that no picture has a pair.
+The two domains are different garments, so that no picture has a pair. 1 min 47 s on two CPU cores with
+AVX-512; backgrounds and most garments come out inverted, and back, with a fine grid over them.
 """
 
 from ml_collections import ConfigDict
