@@ -70,6 +70,11 @@ class Several(NamedTuple):
         return tuple(self.each.check(each) for each in value)
 
 
+def for_each(values: tuple, number: int) -> tuple:
+    """A value for each of `number` things, where one alone stands for all of them."""
+    return values * number if len(values) == 1 else values
+
+
 def whole(least: int, most: int = MOST) -> Field:
     """A whole number from `least` to `most`, both included."""
     return Field(int, f'a whole number from {least} to {most}', lambda value: least <= value <= most)

@@ -21,19 +21,17 @@ FIELDS = {
 }
 
 
-def by_level(values: tuple, levels: int) -> tuple:
-    """One value for each level, where one alone stands for all of them."""
-    return values * levels if len(values) == 1 else values
-
-
 def stages(config) -> list[Stage]:
     """Level 0, then for each further level its fading in and its settling (section 2 and appendix A.1).
 
     A stage lasts its kimg, rounded up to whole dispatches, so that each is compiled once.
     """
     gan, levels = config.gan, RESOLUTIONS.index(config.gan.resolution) + 1
-    batch_sizes = [min(size, config.batch_size or size) for size in by_level(gan.batch_sizes, levels)]
-    settle_kimg, fade_kimg = by_level(gan.settle_kimg, levels), (0, *by_level(gan.fade_kimg, levels - 1))
+    batch_sizes = [min(size, config.batch_size or size) for size in fields.for_each(gan.batch_sizes, levels)]
+    settle_kimg, fade_kimg = (
+        fields.for_each(gan.settle_kimg, levels),
+        (0, *fields.for_each(gan.fade_kimg, levels - 1)),
+    )
     planned, step, image = [], 0, 0
     for level, batch_size in enumerate(batch_sizes):
         images_per_step = batch_size * gan.critic_steps

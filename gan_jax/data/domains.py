@@ -23,16 +23,10 @@ def open_domains(data) -> dict[str, Images]:
     """Opens what `config.data` asks for, by its name in a batch; raises UserError."""
     if isinstance(data.split, str):
         return {'image': open_images(data)}
+    of_each = [fields.for_each(data[name], len(DOMAINS)) for name in ('name', 'split', 'invert')]
     opened = {}
-    for place, domain in enumerate(DOMAINS):
-        name, split = of(data.name, place), of(data.split, place)
-        own = SimpleNamespace(**{**data, 'name': name, 'split': split})
-        opened[domain] = open_images(own, invert=of(data.invert, place))
+    for domain, name, split, invert in zip(DOMAINS, *of_each, strict=True):
+        opened[domain] = open_images(SimpleNamespace(**{**data, 'name': name, 'split': split}), invert)
         if len(opened[domain]) == 1:
             raise UserError(f'--config.data.split: got {split!r}, a single picture; takes two or more')
     return opened
-
-
-def of(values: tuple, place: int):
-    """The domain's own, or the one that stands for both."""
-    return values[place % len(values)]

@@ -174,11 +174,13 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         for way, (source, target, back) in WAYS.items():
             judged = partial(judge, state.params['discriminator'], target)
             # Relativistic losses compare with the reals; where a loss does not, the compiler drops that pass.
-            adversarial += loss.generator(judged(batch[target]), judged(fakes[target]))
-            cycle += distance(translate(params, back, fakes[target]), batch[source])
+            adversarial += loss.generator(judged(batch[target]), judged(fakes[target]))  # equation 1
+            cycle += distance(
+                translate(params, back, fakes[target]), batch[source]
+            )  # 2: ‖G_ba(G_ab(a)) - a‖₁
             if gan.identity_weight:  # what is of the target domain already should stay as it is
                 identity += distance(translate(params, way, batch[target]), batch[target])
-        value = adversarial + gan.cycle_weight * cycle + gan.identity_weight * identity
+        value = adversarial + gan.cycle_weight * cycle + gan.identity_weight * identity  # 3
         parts = {'adversarial': adversarial, 'cycle_consistency': cycle, 'identity': identity}
         return value, Aux((), {f'generator_{name}': part for name, part in parts.items()})
 

@@ -23,7 +23,7 @@ from gan_jax.equalized import (
     pixel_norm,
     upscale,
 )
-from gan_jax.growth import RESOLUTIONS, by_level
+from gan_jax.growth import RESOLUTIONS
 from gan_jax.latents import LATENTS
 from gan_jax.layers import conv_flops, dense_flops
 from gan_jax.losses import LOSSES
@@ -140,7 +140,7 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
     """The networks at the stage's level, WGAN-GP with drift, and Adam at the level's rate."""
     gan, level = config.gan, RESOLUTIONS.index(stage.resolution)
     features, dtype = features_of_levels(gan), jnp.dtype(config.dtype)
-    factor = by_level(gan.learning_rate_factors, len(features))[level]
+    factor = fields.for_each(gan.learning_rate_factors, len(features))[level]
 
     def progress(images_seen):
         seen = images_seen - stage.first_image
