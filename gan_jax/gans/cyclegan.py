@@ -175,12 +175,11 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
             judged = partial(judge, state.params['discriminator'], target)
             # Relativistic losses compare with the reals; where a loss does not, the compiler drops that pass.
             adversarial += loss.generator(judged(batch[target]), judged(fakes[target]))  # equation 1
-            cycle += distance(
-                translate(params, back, fakes[target]), batch[source]
-            )  # 2: ‖G_ba(G_ab(a)) - a‖₁
+            # Equation 2: E ‖G_back(G_way(x)) - x‖₁, x of the source domain.
+            cycle += distance(translate(params, back, fakes[target]), batch[source])
             if gan.identity_weight:  # what is of the target domain already should stay as it is
                 identity += distance(translate(params, way, batch[target]), batch[target])
-        value = adversarial + gan.cycle_weight * cycle + gan.identity_weight * identity  # 3
+        value = adversarial + gan.cycle_weight * cycle + gan.identity_weight * identity  # equation 3
         parts = {'adversarial': adversarial, 'cycle_consistency': cycle, 'identity': identity}
         return value, Aux((), {f'generator_{name}': part for name, part in parts.items()})
 
