@@ -10,8 +10,9 @@ import jax
 from benchmarks.sides import MatrixProduct, Ours, Pipeline
 from gan_jax.base import UserError
 from gan_jax.data.domains import open_domains
-from gan_jax.dry_run import abstract_arguments, step_flops
+from gan_jax.dry_run import abstract_arguments
 from gan_jax.fitting import memory_bytes
+from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
 from gan_jax.schedule import Dispatch
 from gan_jax.train_step import train_step

@@ -1,20 +1,17 @@
 """What a config would run, without data: parameters, stages, arithmetic and memory, for one device."""
 
 import json
-import os
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gan_jax.base import UserError
 from gan_jax.config import to_json
-from gan_jax.convolution import plain_convolutions
 from gan_jax.data.domains import domain_names
 from gan_jax.fitting import device_memory_bytes, largest_batch_size, local_devices, memory_bytes
+from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
-from gan_jax.parallel import QUICK_TO_COMPILE
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
 
@@ -65,28 +62,6 @@ def abstract_arguments(config, gan, stage):
         return state, minibatch
     several = lambda x: jax.ShapeDtypeStruct((stage.critic_steps, *x.shape), x.dtype)
     return state, jax.tree.map(several, minibatch)
-
-
-def step_flops(step, state, batch) -> float:
-    """XLA's count for one step on plain convolutions, whose work is that of the equations.
-
-    Compiled for a CPU, as on a GPU XLA hands convolutions and products to libraries and counts none of them.
-
-    Raises:
-        UserError: JAX has been told to leave the CPU alone.
-    """
-    try:
-        cpu = jax.local_devices(backend='cpu')[0]
-    except RuntimeError:
-        platforms = os.environ.get('JAX_PLATFORMS', '')
-        raise UserError(
-            f'JAX_PLATFORMS: {platforms!r} will not do to count operations; takes {platforms},cpu'
-        ) from None
-    with plain_convolutions(), jax.default_device(cpu):
-        # A function of its own, as jit would find the other form's trace under the same one.
-        count = jax.jit(lambda state, batch: step(state, batch), compiler_options=QUICK_TO_COMPILE)
-        costs: Any = count.lower(state, batch).compile().cost_analysis()
-    return float(costs['flops'])
 
 
 def as_text(result: dict) -> str:

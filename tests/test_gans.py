@@ -11,7 +11,8 @@ from helpers import ROOT, make_gan, random_batches, single_step, small_config
 from gan_jax import layers
 from gan_jax.config import load_config
 from gan_jax.convolution import on_cpu
-from gan_jax.dry_run import abstract_arguments, step_flops
+from gan_jax.dry_run import abstract_arguments
+from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
 from gan_jax.gans.dcgan import base_and_depth
 from gan_jax.train_step import train_step
@@ -55,7 +56,7 @@ TO_8_PIXELS = {'gan.resolution': '8', 'gan.settle_kimg': '4', 'gan.fade_kimg': '
         ('dcgan_fashion_mnist', {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'}),
         ('gan_fashion_mnist', {'gan.regularizer': 'r2', 'gan.regularizer_weight': '10'}),
         ('gan_fashion_mnist', {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'}),
-        ('gan_fashion_mnist', {'gan.loss': 'relativistic', 'gan.critic_steps': '2'}),
+        ('gan_fashion_mnist', {'gan.loss': 'relativistic', 'gan.critic_steps': '3'}),
         ('progan_fashion_mnist', TO_8_PIXELS),
         ('progan_fashion_mnist', {**TO_8_PIXELS, 'gan.fused_scale': 'false'}),
         ('cyclegan_fashion_mnist', {}),

@@ -26,7 +26,7 @@ FIELDS = {
     'num_steps': fields.whole(least=0),
     'data.load_resolution': fields.whole(least=4, most=4096),
     'gan.generator_width': fields.whole(least=1, most=65_536),
-    'gan.residual_blocks': fields.whole(least=0, most=1000),
+    'gan.residual_blocks': fields.whole(least=1, most=1000),
     'gan.discriminator_width': fields.whole(least=1, most=65_536),
     'gan.discriminator_layers': fields.whole(least=1, most=5),
     'gan.remat': fields.flag(),
@@ -46,15 +46,15 @@ WAYS = {'a_to_b': ('a', 'b', 'b_to_a'), 'b_to_a': ('b', 'a', 'a_to_b')}  # from,
 
 
 class ResidualBlock(nn.Module):
-    """x + F(x), F two convolutions of 3 x 3: [N, H, W, C] -> [N, H, W, C]."""
+    """x + F(x), F two convolutions of 3 x 3: [N, H, W, C] -> [N, H, W, C], and None: a step of a scan."""
 
     dtype: Any
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x, _):
         y = Conv(x.shape[-1], (3, 3), dtype=self.dtype)(reflect(x, 1))
         y = Conv(x.shape[-1], (3, 3), dtype=self.dtype)(reflect(nn.relu(instance_norm(y)), 1))
-        return x + instance_norm(y)
+        return x + instance_norm(y), None
 
 
 class Generator(nn.Module):
@@ -72,13 +72,23 @@ class Generator(nn.Module):
         x = norm_relu(Conv(self.width, (7, 7), dtype=self.dtype)(reflect(x, 3)))
         for factor in (2, 4):
             x = norm_relu(Conv(factor * self.width, (3, 3), 2, 1, dtype=self.dtype)(x))
-        block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
-        for number in range(self.blocks):
-            x = block(self.dtype, name=f'block_{number}')(x)
+        x, _ = self.residual_blocks()(self.dtype, name='blocks')(x, None)
         for factor in (2, 1):
             x = norm_relu(ConvTranspose(factor * self.width, (3, 3), 2, 1, 1, dtype=self.dtype)(x))
         x = Conv(self.channels, (7, 7), dtype=self.dtype, name='to_image')(reflect(x, 3))
         return jnp.tanh(x.astype(jnp.float32))
+
+    def residual_blocks(self):
+        """All as one module, whose parameters are [blocks, ...]."""
+        # Written out they are faster; but compilers would compute the insides again long before the gradient
+        # needs them, which a loop prevents.
+        return nn.scan(
+            nn.remat(ResidualBlock, prevent_cse=False) if self.remat else ResidualBlock,
+            variable_axes={'params': 0},
+            split_rngs={'params': True},
+            length=self.blocks,
+            unroll=1 if self.remat else self.blocks,
+        )
 
 
 class Discriminator(nn.Module):
