@@ -18,9 +18,9 @@ def get_config():
         {
             'system': 'cyclegan',  # the file in gan_jax/gans
             'seed': 0,  # all randomness of the run
-            'batch_size': 4,  # pictures of each domain in a step, over all devices
+            'batch_size': 1,  # pictures of each domain in a step, over all devices
             'num_steps': 0,  # the most steps; 0: to the end of the rate's schedule
-            'steps_per_dispatch': 10,  # updates in one call of the device
+            'steps_per_dispatch': 20,  # updates in one call of the device
             'dtype': 'float32',  # compute; parameters are float32 throughout
             'data': {
                 # Of domains A and B; one value stands for both.
@@ -49,15 +49,15 @@ def get_config():
                 'cycle_weight': 10.0,  # of the way there and back
                 'identity_weight': 5.0,  # of what is of the target domain already
                 'pool_size': 50,  # fakes of each domain to show D again; 0: none
-                'constant_kimg': 8.0,  # thousands of pictures at the full rate
-                'decay_kimg': 8.0,  # and then while it falls to 0
+                'constant_kimg': 2.5,  # thousands of pictures at the full rate
+                'decay_kimg': 2.5,  # and then while it falls to 0
             },
             'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
             'ema_half_life_kimg': 0.0,  # half-life of G's average, in thousands of pictures; 0: off
             'on_nonfinite': 'stop',  # a loss or gradient that is not: 'stop' the run or 'skip' the step
-            'log_every_steps': 50,
-            'sample_every_steps': 500,
-            'checkpoint_every_steps': 500,
+            'log_every_steps': 100,
+            'sample_every_steps': 1000,
+            'checkpoint_every_steps': 1000,
             'keep_checkpoints': 3,  # newest checkpoints kept
         }
     )

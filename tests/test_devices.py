@@ -1,12 +1,15 @@
 """One device or eight: the same run to rounding, and replicas that are the same to the bit."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import run_steps, small_config
+from helpers import make_gan, run_steps, small_config
 
-from gan_jax import parallel
+from gan_jax import device_step, parallel
+from gan_jax.gans import load_system
+from gan_jax.train_state import TrainState
 
 RATES = {'cyclegan': 1e-4}  # as G's gradient is a hundred times as large there
 
@@ -69,6 +72,33 @@ def test_eight_devices_compute_what_one_does(system, overrides, stage):
 def test_replicas_stay_identical(system, overrides, stage):
     state, _ = run_steps(small_config(system, **overrides), 8, 20, stage=stage)
     assert parallel.replicas_that_differ(state) == []
+
+
+def test_pictures_are_cut_and_mirrored_alike_on_any_number_of_devices(monkeypatch):
+    def show(state, batch, *, axis_name, **_):
+        images = {domain: batch[domain] for domain in 'ab'}
+        return state, images if axis_name is None else jax.lax.all_gather(images, axis_name, tiled=True)
+
+    monkeypatch.setattr(device_step, 'train_step', show)
+    config = small_config('cyclegan', data__load_resolution=12, data__flip='true')
+    picture = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
+    stored = np.broadcast_to(picture, (2, 2, 16, 8, 8, 1))  # [domain, step, …]
+
+    def seen(num_devices):
+        devices = jax.local_devices()[:num_devices]
+        axis_name = parallel.axis_name(devices)
+        gan, stage = make_gan(config, axis_name), load_system(config.system).stages(config)[0]
+        of_devices = stored.reshape(2, 2, num_devices, -1, 8, 8, 1).swapaxes(1, 2)
+        items = parallel.shard(dict(zip('ab', of_devices, strict=True)), devices)
+        like = TrainState(0, 0, jax.random.key(0), 0, {}, {}, {}, {}, {}, ())
+        state = parallel.create_replicated(lambda: jax.tree.map(jnp.asarray, like), devices=devices)
+        step = device_step.step_function(config, stage, gan, axis_name)
+        return parallel.parallelize(step, devices)(state, (), items)[1]
+
+    one, eight = seen(1), seen(8)
+    for domain in 'ab':
+        np.testing.assert_allclose(eight[domain], one[domain], atol=1e-6)
+        assert len({image.tobytes() for image in np.asarray(one[domain]).reshape(-1, 64)}) > 10  # of 50
 
 
 def test_a_forgotten_average_is_found():
