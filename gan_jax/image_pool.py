@@ -19,7 +19,7 @@ class ImagePool:
 
 
 def empty(size: int, image_shape: tuple[int, ...]) -> ImagePool:
-    """A pool that holds at most `size` images [H, W, C]."""
+    """A pool that holds at most `size` images [H, W, C], 1 or more."""
     return ImagePool(jnp.zeros((size, *image_shape)), jnp.zeros((), jnp.int32))
 
 
@@ -41,8 +41,6 @@ def query(pool: ImagePool, images: jax.Array, rng: jax.Array, positions: jax.Arr
         batch, the same on every device.
     """
     size = len(pool.images)
-    if size == 0:
-        return images, pool
     share = len(images)
     if axis_name is not None:
         images, positions = jax.lax.all_gather((images, positions), axis_name, tiled=True)

@@ -1,6 +1,6 @@
 """Configs small enough for tests, and a step to run them with."""
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -43,6 +43,7 @@ SMALL = {
         'gan.discriminator_width': 4,
         'gan.discriminator_layers': 1,
         'gan.pool_size': 20,
+        'gan.identity_weight': 0,
     },
 }
 SHORT = {
@@ -120,6 +121,12 @@ def run_steps(config, num_devices, num_steps, **replacements):
     share = lambda x: x.reshape(num_steps, num_devices, -1, *x.shape[2:]).swapaxes(0, 1)
     items = parallel.shard(jax.tree.map(share, batches), devices)
     return parallel.parallelize(step, devices)(state, (), items)
+
+
+@cache
+def plain_step(system):
+    """`single_step` of the system's small config, compiled once for all tests of a process."""
+    return single_step(small_config(system))
 
 
 def single_step(config, **replacements):

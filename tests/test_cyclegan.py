@@ -51,7 +51,8 @@ def test_blocks_computed_again_give_the_same_in_less_memory():
 def test_both_players_follow_their_own_gradient():
     """Against the textbook: all fakes made anew for G's loss; D on fakes of the old G, from full pools."""
     sgd = {'discriminator': optax.sgd(RATE), 'generator': optax.sgd(RATE)}
-    step, state, batch = single_step(small_config('cyclegan'), optimizers=sgd)
+    config = small_config('cyclegan', gan__identity_weight=5)
+    step, state, batch = single_step(config, optimizers=sgd)
     noise = lambda place: jax.random.uniform(jax.random.key(place), (20, 8, 8, 1), minval=-1)
     pools = {domain: ImagePool(noise(place), jnp.int32(20)) for place, domain in enumerate('ab')}
     state = state.replace(memory=pools)
@@ -89,8 +90,9 @@ def test_both_players_follow_their_own_gradient():
         value, gradient = jax.jit(jax.value_and_grad(loss))(state.params[player])
         np.testing.assert_allclose(metrics[f'{player}_loss'], value, rtol=1e-5)
         updated = jax.tree.map(lambda p, g: p - RATE * g, state.params[player], gradient)
+        rounding = 1e-6 * float(metrics[f'{player}_gradient_norm'])  # all that biases under a norm learn from
         for x, y in zip(jax.tree.leaves(updated), jax.tree.leaves(new_state.params[player]), strict=True):
-            np.testing.assert_allclose(y, x, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(y, x, rtol=1e-4, atol=rounding)
 
 
 def test_the_rate_falls_to_zero_in_a_straight_line():
@@ -123,7 +125,7 @@ def test_one_domain_can_be_sampled_alone():
     config = small_config('cyclegan')
     gan = make_gan(config)
     batch = {domain: jnp.asarray(images[0]) for domain, images in domain_batches(config, 1).items()}
-    state = create_train_state(jax.random.key(0), batch, gan)
+    state = jax.jit(partial(create_train_state, gan=gan))(jax.random.key(0), batch)
     sample = jax.jit(gan.sample)  # which gives its columns in the order of their names
     columns = sample(state.ema_params, state.ema_model_state, batch, 0)
     assert list(columns) == ['a', 'a_to_b', 'a_to_b_to_a', 'b', 'b_to_a', 'b_to_a_to_b']

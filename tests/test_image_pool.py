@@ -66,12 +66,3 @@ def test_devices_share_one_pool():
         np.testing.assert_array_equal(taken.reshape(expected.shape), expected)
         for a, b in zip(jax.tree.leaves(shared), jax.tree.leaves(alone), strict=True):
             np.testing.assert_array_equal(a, b)
-
-
-def test_no_pool_gives_back_what_it_gets():
-    images = jnp.ones((2, 4, 4, 1))
-    taken, pool = image_pool.query(
-        image_pool.empty(0, (4, 4, 1)), images, jax.random.key(0), jnp.arange(2), None
-    )
-    assert taken is images
-    assert len(pool.images) == 0

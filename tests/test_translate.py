@@ -13,7 +13,7 @@ from gan_jax.pictures import read_picture
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
-    loop.train(small_config('cyclegan'), folder)
+    loop.train(small_config('cyclegan', gan__pool_size=0, num_steps=4), folder)
     return folder
 
 

@@ -79,9 +79,8 @@ class Generator(nn.Module):
         return jnp.tanh(x.astype(jnp.float32))
 
     def residual_blocks(self):
-        """All as one module, whose parameters are [blocks, ...]."""
-        # Written out they are faster; but compilers would compute the insides again long before the gradient
-        # needs them, which a loop prevents.
+        """All as one module, whose parameters are [blocks, …]."""
+        # Written out they are faster. In a loop no compiler computes anything again before it is needed.
         return nn.scan(
             nn.remat(ResidualBlock, prevent_cse=False) if self.remat else ResidualBlock,
             variable_axes={'params': 0},
@@ -106,11 +105,6 @@ class Discriminator(nn.Module):
             strides = 2 if layer < self.layers else 1
             x = nn.leaky_relu(instance_norm(conv(self.width * min(2**layer, 8), strides=strides)(x)), 0.2)
         return conv(1, name='logit')(x)[..., 0].astype(jnp.float32)
-
-
-def features(gan, layer: int) -> int:
-    """Channels of D after that many layers: doubled at each, up to eight times."""
-    return gan.discriminator_width * min(2**layer, 8)
 
 
 def stages(config) -> list[Stage]:
@@ -237,12 +231,8 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
 def adam(optimizer, config) -> optax.GradientTransformation:
     """At a constant rate, and then at one that falls to zero in a straight line (section 4)."""
     constant, decay = 1000 * config.gan.constant_kimg, 1000 * config.gan.decay_kimg
-
-    def rate(step):
-        left = (constant + decay - step * config.batch_size) / decay if decay else 1.0
-        return optimizer.learning_rate * jnp.clip(left, 0.0, 1.0)
-
-    return optax.adam(rate, b1=optimizer.b1, b2=optimizer.b2)
+    left = lambda step: jnp.clip((constant + decay - step * config.batch_size) / decay, 0, 1) if decay else 1
+    return optax.adam(lambda step: optimizer.learning_rate * left(step), b1=optimizer.b1, b2=optimizer.b2)
 
 
 def least_example_flops(config) -> int:
@@ -254,13 +244,13 @@ def least_example_flops(config) -> int:
     block = 2 * conv_flops(size // 4 + 2, 3, 1, 0, wide[2], wide[2])
     g = 2 * (first + halvings) + gan.residual_blocks * block
 
-    seen = conv_flops(size, 4, 2, 1, channels, gan.discriminator_width)
+    wide = [gan.discriminator_width * min(2**layer, 8) for layer in range(gan.discriminator_layers + 1)]
+    seen = conv_flops(size, 4, 2, 1, channels, wide[0])
     d, size = seen, size // 2
-    for layer in range(1, gan.discriminator_layers + 1):
-        strides = 2 if layer < gan.discriminator_layers else 1
-        d += conv_flops(size, 4, strides, 1, features(gan, layer - 1), features(gan, layer))
-        size = size // 2 if strides == 2 else size - 1
-    d += conv_flops(size, 4, 1, 1, features(gan, gan.discriminator_layers), 1)
+    for layer in range(1, gan.discriminator_layers):
+        d += conv_flops(size, 4, 2, 1, wide[layer - 1], wide[layer])
+        size //= 2
+    d += conv_flops(size, 4, 1, 1, wide[-2], wide[-1]) + conv_flops(size - 1, 4, 1, 1, wide[-1], 1)
 
     # Forward, to the weights and to the input, which nobody asks of a picture that is not generated.
     of_picture, of_fake = 3 * g - first, 3 * g
