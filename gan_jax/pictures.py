@@ -44,7 +44,8 @@ def to_uint8(images):
 
 def picture_files(folder):
     """All pictures in a folder and below it, by their suffixes, in order: a list of paths."""
-    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)
+    paths = Path(folder).rglob('*')
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not path.is_dir())
 
 
 def read_picture(path, channels, background='white'):
@@ -56,10 +57,15 @@ def read_picture(path, channels, background='white'):
         background: a colour that Pillow knows.
 
     Raises:
-        Exception: what Pillow's readers raise.
+        Exception: what Pillow's readers raise, and ValueError where pixels are floats of any range.
     """
     with Image.open(path) as file:
-        picture = ImageOps.exif_transpose(file).convert('RGBA')
+        picture = ImageOps.exif_transpose(file)
+        if picture.mode == 'F':
+            raise ValueError('its pixels are floats')
+        if picture.mode.startswith('I'):  # 16 bits, which Pillow would cut off at 255
+            picture = Image.fromarray((np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
+        picture = picture.convert('RGBA')
     canvas = Image.new('RGBA', picture.size, background)
     canvas.alpha_composite(picture)
     return canvas.convert('L' if channels == 1 else 'RGB')

@@ -57,7 +57,7 @@ def translate_files(gan, player, direction: str, source: Path, out: Path, channe
         channels: 1 or 3, as the generator has them.
 
     Raises:
-        TrainingFailed: some of the files could not be read; all others have been translated.
+        TrainingFailed: some of the files could not be translated; all others have been.
     """
     domain, target = direction.split('2')
     way = f'{domain}_to_{target}'
@@ -68,18 +68,17 @@ def translate_files(gan, player, direction: str, source: Path, out: Path, channe
     for file, name in zip(files, names_of(files), strict=True):
         try:
             picture = np.asarray(read_picture(file, channels))
-        except Exception as error:  # Pillow raises what its readers raise
-            print(f'left out {file}: {type(error).__name__}: {error}', file=sys.stderr)
+            height, width = picture.shape[:2]
+            images = padded(picture.reshape(1, height, width, channels))
+            translated = run(*player, images=jnp.asarray(images, jnp.float32) / 127.5 - 1)
+            save_png(out / name, to_uint8(translated[0, :height, :width]))
+        except Exception as error:  # what Pillow's readers raise, the device's memory or a name too long
+            print(f'left out {file}: {type(error).__name__}: {str(error).splitlines()[0]}', file=sys.stderr)
             broken.append(file)
-            continue
-        height, width = picture.shape[:2]
-        images = padded(picture.reshape(1, height, width, channels))
-        translated = run(*player, images=jnp.asarray(images, jnp.float32) / 127.5 - 1)
-        save_png(out / name, to_uint8(translated[0, :height, :width]))
     print(f'{len(files) - len(broken)} pictures in {out}')
     if broken:
         names = ', '.join(map(str, broken))
-        raise TrainingFailed(f'{len(broken)} of {len(files)} files could not be read: {names}')
+        raise TrainingFailed(f'{len(broken)} of {len(files)} files could not be translated: {names}')
 
 
 def names_of(files: list[Path]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,78 @@ from gan_jax.image_pool import ImagePool
 from gan_jax.train_state import create_train_state
 
 RATE = 0.1
+
+
+def conv(x, layer, strides=1, padding=(0, 0), dilation=1):
+    y = jax.lax.conv_general_dilated(
+        x,
+        layer['kernel'],
+        (strides, strides),
+        [padding, padding],
+        lhs_dilation=(dilation, dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+    return y + layer['bias'].reshape(1, 1, 1, -1)
+
+
+def turned(layer):
+    """The kernel of the convolution whose input is spread out, which a transposed convolution is."""
+    return {**layer, 'kernel': layer['kernel'][::-1, ::-1].swapaxes(2, 3)}
+
+
+def norm(x):
+    mean, variance = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
+    return (x - mean) / jnp.sqrt(variance + 1e-5)
+
+
+def reflected(x, pixels):
+    return jnp.pad(x, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode='reflect')
+
+
+def test_the_networks_are_the_papers():
+    """Appendix 7.2, written out."""
+    sizes = {'data__resolution': 16, 'data__load_resolution': 16}
+    config = small_config('cyclegan', gan__residual_blocks=2, gan__discriminator_layers=2, **sizes)
+    batch = {domain: jnp.asarray(images[0][:2]) for domain, images in domain_batches(config, 1).items()}
+    gan = make_gan(config)
+    params, _, _ = jax.jit(gan.init)(jax.random.key(0), batch)
+    noisy = lambda path, x: x + 0.1 * jax.random.normal(jax.random.key(len(str(path))), x.shape)
+    params = jax.tree_util.tree_map_with_path(noisy, params)  # or no bias would show
+
+    p = params['generator']['a_to_b']
+    x = nn.relu(norm(conv(reflected(batch['a'], 3), p['Conv_0'])))
+    for name in ('Conv_1', 'Conv_2'):
+        x = nn.relu(norm(conv(x, p[name], 2, (1, 1))))
+    for number in range(2):
+        block = jax.tree.map(lambda leaf: leaf[number], p['blocks'])  # noqa: B023
+        y = nn.relu(norm(conv(reflected(x, 1), block['Conv_0'])))
+        x = x + norm(conv(reflected(y, 1), block['Conv_1']))
+    for name in ('ConvTranspose_0', 'ConvTranspose_1'):
+        x = nn.relu(norm(conv(x, turned(p[name]), padding=(1, 2), dilation=2)))
+    expected = jnp.tanh(conv(reflected(x, 3), p['to_image']))
+    translated = jax.jit(gan.sample)(params['generator'], {}, {'a': batch['a']}, 0)['a_to_b']
+    np.testing.assert_allclose(translated, expected, rtol=1e-4, atol=1e-5)
+
+    p, leaky = params['discriminator']['b'], lambda x: jnp.where(x > 0, x, 0.2 * x)
+    x = leaky(conv(batch['b'], p['Conv_0'], 2, (1, 1)))
+    x = leaky(norm(conv(x, p['Conv_1'], 2, (1, 1))))
+    x = leaky(norm(conv(x, p['Conv_2'], 1, (1, 1))))
+    expected = conv(x, p['logit'], 1, (1, 1))[..., 0]
+    logits = cyclegan.Discriminator(4, 2, jnp.float32).apply({'params': p}, batch['b'])
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_networks_begin_as_the_authors_do():
+    config = small_config('cyclegan', gan__generator_width=16, gan__discriminator_width=16)
+    batch = {domain: jnp.zeros((1, 8, 8, 1)) for domain in 'ab'}
+    params, _, _ = jax.jit(make_gan(config).init)(jax.random.key(0), batch)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if path[-1].key == 'bias':
+            assert not leaf.any()
+        elif leaf.size > 5000:
+            np.testing.assert_allclose([leaf.mean(), leaf.std()], [0, 0.02], atol=1e-3)
+    one, other = (jax.tree.leaves(params['generator'][way]) for way in ('a_to_b', 'b_to_a'))
+    assert all((x != y).any() for x, y in zip(one, other, strict=True) if x.any())
 
 
 @pytest.mark.parametrize(('layers', 'patches', 'sees'), [(1, 62, 16), (2, 30, 34), (3, 14, 70)])
@@ -103,10 +176,10 @@ def test_the_rate_falls_to_zero_in_a_straight_line():
         update, state = optimizer.update(jnp.ones(()), state)
         moves.append(-float(update) / 2e-4)  # Adam's own step is 1
     np.testing.assert_allclose(moves, [1, 1, 1, 0.75, 0.5, 0.25, 0, 0], rtol=1e-4, atol=1e-6)
-    (stage,) = cyclegan.stages(
-        small_config('cyclegan', gan__constant_kimg=0.032, gan__decay_kimg=0.064, num_steps=0)
-    )
-    assert stage.num_steps == 6
+    for constant, decay, batch_size, num_steps in ((0.032, 0.064, 16, 6), (16.1, 16.1, 1, 32_200)):
+        rate = {'gan__constant_kimg': constant, 'gan__decay_kimg': decay}
+        config = small_config('cyclegan', **rate, num_steps=0, batch_size=batch_size)
+        assert cyclegan.stages(config)[0].num_steps == num_steps
 
 
 def test_pictures_are_cut_out_of_larger_ones():

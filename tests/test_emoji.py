@@ -12,7 +12,7 @@ from gan_jax import emoji, prepare
 from gan_jax.base import UserError
 from gan_jax.data.source import open_images
 
-FACE, FARMER, TONE, WHEAT, JOINER = 0x1F600, 0x1F468, 0x1F3FD, 0x1F33E, 0x200D
+FACE, FARMER, TONE, WHEAT, STAFF, JOINER = 0x1F600, 0x1F468, 0x1F3FD, 0x1F33E, 0x2695, 0x200D
 
 
 def png(colour):
@@ -22,7 +22,7 @@ def png(colour):
 
 
 class Font(dict):
-    """A font of three pictures: a face, a man with a tone of skin, and one of those with wheat."""
+    """A font of a face and of a man with a tone of skin, alone, with wheat and, backwards, with a staff."""
 
     def __init__(self, file, lazy):
         assert (file.read(), lazy) == (b'a font', True)
@@ -30,10 +30,11 @@ class Font(dict):
         # The longer one is made of the shorter, and comes first.
         tables = [
             SimpleNamespace(ligatures={'toned': [ligature('farmer', 'joiner', 'wheat')]}),
+            SimpleNamespace(ligatures={'staff': [ligature('healer', 'joiner', 'toned')]}),
             SimpleNamespace(ligatures={'man': [ligature('toned', 'tone')]}),
         ]
         lookups = [SimpleNamespace(LookupType=1), SimpleNamespace(LookupType=4, SubTable=tables)]
-        pictures = {'face': 'red', 'toned': 'green', 'farmer': 'blue'}
+        pictures = {'face': 'red', 'toned': 'green', 'farmer': 'blue', 'healer': 'white'}
         super().__init__(
             CBDT=SimpleNamespace(
                 strikeData=[
@@ -44,7 +45,8 @@ class Font(dict):
         )
 
     def getBestCmap(self):
-        return {FACE: 'face', FARMER: 'man', TONE: 'tone', WHEAT: 'wheat', JOINER: 'joiner', 0x20: 'space'}
+        parts = {FARMER: 'man', TONE: 'tone', WHEAT: 'wheat', STAFF: 'staff', JOINER: 'joiner'}
+        return {FACE: 'face', **parts, 0x20: 'space'}
 
 
 @pytest.fixture
@@ -61,14 +63,15 @@ def folder(tmp_path, monkeypatch):
 
 def test_sequences_are_found(folder):
     pictures = emoji.of_font('font.ttf')
-    assert set(pictures) == {(FACE,), (FARMER, TONE), (FARMER, TONE, JOINER, WHEAT)}
+    man = FARMER, TONE
+    assert set(pictures) == {(FACE,), man, (*man, JOINER, WHEAT), (STAFF, JOINER, *man)}
     assert str(pictures[FARMER, TONE]) == 'U+1F468 U+1F3FD'
 
 
 def test_a_character_is_tested_with_all_its_variants_and_in_both_domains(folder, monkeypatch):
     monkeypatch.setattr(emoji, 'TESTED', FARMER)  # of which the man alone is a multiple
     splits = emoji.splits('font.ttf', folder)
-    assert [len(splits[name]) for name in ('trainA', 'testA', 'trainB', 'testB')] == [1, 2, 2, 1]
+    assert [len(splits[name]) for name in ('trainA', 'testA', 'trainB', 'testB')] == [1, 3, 2, 1]
     assert splits['testB'] == [folder / '1f468-1f3fd.webp']
 
 
@@ -78,13 +81,13 @@ def test_prepared_on_white_and_whole(folder, tmp_path, monkeypatch, capsys):
     where = ['--name=pair', '--resolution=12', f'--data_dir={data}', '--font=font.ttf']
     prepare.main(['emoji', str(folder), *where])
     out = capsys.readouterr().out
-    assert '6 pictures in ' in out
+    assert '7 pictures in ' in out
     assert '--config.data.split=trainA,trainB' in out
     config = {'name': 'pair', 'data_dir': str(data), 'resolution': 12, 'channels': 3, 'fit': 'crop'}
     face = open_images(SimpleNamespace(**config, split='trainA+testA')).images([0])
     assert (face[0, :2] == 255).all()  # 12 x 8 pixels in a square
     np.testing.assert_array_equal(face[0, 4], np.broadcast_to([255, 0, 0], (12, 3)))
-    assert len(open_images(SimpleNamespace(**config, split='testA'))) == 2
+    assert len(open_images(SimpleNamespace(**config, split='testA'))) == 3
 
 
 def test_mistakes_are_one_line(folder, tmp_path, monkeypatch):

@@ -82,17 +82,7 @@ def test_a_step_does_no_more_than_the_least_work(config, overrides):
         assert 0.95 < ratio < 1.05
 
 
-PATHS = sorted(ROOT.glob('configs/*.py'))
-TRACED_LONG = ('cyclegan_monet2photo', 'cyclegan_horse2zebra')  # for 17 seconds
-
-
-@pytest.mark.parametrize(
-    'path',
-    [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in TRACED_LONG else [])
-        for path in PATHS
-    ],
-)
+@pytest.mark.parametrize('path', sorted(ROOT.glob('configs/*.py')), ids=lambda path: path.stem)
 def test_a_step_at_full_size_takes_and_gives_the_same_state(path):
     config = load_config(str(path), {})
     system = load_system(config.system)

@@ -24,6 +24,7 @@ def folder(tmp_path):
     (folder / 'below').mkdir(parents=True)
     random = lambda *shape: Image.fromarray(noise.integers(0, 256, shape, np.uint8))
     random(21, 30, 3).save(folder / 'a.jpg')
+    (folder / 'no.png').mkdir()
     random(16, 16, 4).save(folder / 'a.png')
     random(5, 1).save(folder / 'below' / 'small.png')
     turned = random(10, 14, 3)
@@ -70,10 +71,25 @@ def test_each_direction_has_its_generator(workdir, folder, tmp_path):
 
 def test_a_broken_file_is_named_and_the_rest_is_done(workdir, folder, tmp_path, capsys):
     (folder / 'broken.png').write_bytes(b'no picture')
-    with pytest.raises(TrainingFailed, match=r'^1 of 5 files could not be read: .*broken.png$'):
+    long = folder / f'{"a" * 248}.png'  # what it is written as would be too long
+    Image.new('RGB', (8, 8)).save(long)
+    with pytest.raises(
+        TrainingFailed, match=rf'^2 of 6 files could not be translated: {long}, .*broken.png$'
+    ):
         main(workdir, f'--images={folder}', f'--out={tmp_path / "out"}')
     assert len(list((tmp_path / 'out').iterdir())) == 4
     assert 'broken.png: UnidentifiedImageError' in capsys.readouterr().err
+
+
+def test_deep_pictures_are_read_whole_or_not_at_all(tmp_path):
+    ramp = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    for name in ('a.png', 'a.tiff'):
+        Image.fromarray(ramp).save(tmp_path / name)
+        read = np.asarray(read_picture(tmp_path / name, 1))
+        np.testing.assert_array_equal(read.ravel(), np.arange(256))
+    Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / 'floats.tiff')
+    with pytest.raises(ValueError, match='floats'):
+        read_picture(tmp_path / 'floats.tiff', 1)
 
 
 @pytest.mark.parametrize(('size', 'becomes'), [(1, 8), (7, 8), (8, 8), (9, 12), (256, 256), (257, 260)])

@@ -109,7 +109,8 @@ class Discriminator(nn.Module):
 
 def stages(config) -> list[Stage]:
     """One, to the end of the rate's schedule, or to `num_steps` where that comes first."""
-    to_the_end = math.ceil(1000 * (config.gan.constant_kimg + config.gan.decay_kimg) / config.batch_size)
+    images = round(1000 * (config.gan.constant_kimg + config.gan.decay_kimg))
+    to_the_end = math.ceil(images / config.batch_size)
     return [
         Stage(
             first_step=0,
