@@ -6,7 +6,7 @@
     python train.py --config=configs/cyclegan_emoji.py --workdir=runs/cyclegan_emoji \
         --config.data.data_dir=data
 
-Small networks, for two CPU cores: 13 min 59 s with AVX-512. Flat faces get purple shadows and a gloss, shaded
+Small networks, for two CPU cores: 13 min 31 s with AVX-512. Flat faces get purple shadows and a gloss, shaded
 ones lose them, objects take the other designer's colours; a fine pattern lies over what is translated.
 """
 
