@@ -66,7 +66,7 @@ GROWING = {
     'gan__fade_kimg': '1.152',
 }
 # Pools of 63 steps' fakes; the rate falls from the 63rd step on.
-FULL_AND_SLOWING = {'gan__pool_size': 1000, 'gan__constant_kimg': 1}
+FULL_AND_SLOWING = {'gan__pool_size': 1000, 'gan__constant_kimg': 1, 'gan__decay_kimg': 4}
 EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_steps': 120}
 
 
