@@ -67,18 +67,27 @@ def translate_files(gan, player, direction: str, source: Path, out: Path, channe
     broken = []
     for file, name in zip(files, names_of(files), strict=True):
         try:
-            picture = np.asarray(read_picture(file, channels))
+            picture = read(file, channels)
             height, width = picture.shape[:2]
             images = padded(picture.reshape(1, height, width, channels))
             translated = run(*player, images=jnp.asarray(images, jnp.float32) / 127.5 - 1)
             save_png(out / name, to_uint8(translated[0, :height, :width]))
-        except Exception as error:  # what Pillow's readers raise, the device's memory or a name too long
-            print(f'left out {file}: {type(error).__name__}: {str(error).splitlines()[0]}', file=sys.stderr)
+        except (OSError, jax.errors.JaxRuntimeError) as error:  # as a name too long, or a picture too large
+            first_line = str(error).partition('\n')[0]
+            print(f'left out {file}: {first_line}', file=sys.stderr)
             broken.append(file)
     print(f'{len(files) - len(broken)} pictures in {out}')
     if broken:
         names = ', '.join(map(str, broken))
         raise TrainingFailed(f'{len(broken)} of {len(files)} files could not be translated: {names}')
+
+
+def read(file: Path, channels: int) -> np.ndarray:
+    """A picture, uint8 [H, W, C] or [H, W]; raises OSError whatever Pillow's readers raise."""
+    try:
+        return np.asarray(read_picture(file, channels))
+    except Exception as error:
+        raise OSError(f'{type(error).__name__}: {error}') from error
 
 
 def names_of(files: list[Path]) -> list[str]:

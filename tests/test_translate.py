@@ -81,6 +81,15 @@ def test_a_broken_file_is_named_and_the_rest_is_done(workdir, folder, tmp_path, 
     assert 'broken.png: UnidentifiedImageError' in capsys.readouterr().err
 
 
+def test_a_reader_without_words_is_told_by_its_kind(monkeypatch):
+    def fails(file, channels):
+        raise EOFError
+
+    monkeypatch.setattr(translate, 'read_picture', fails)
+    with pytest.raises(OSError, match=r'^EOFError: $'):
+        translate.read('a.png', 1)
+
+
 def test_deep_pictures_are_read_whole_or_not_at_all(tmp_path):
     ramp = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
     for name in ('a.png', 'a.tiff'):
