@@ -2,16 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-full test-peers bench setup lint format typecheck clean
+.PHONY: train test test-full test-faults test-peers bench setup lint format typecheck clean
 
 train: setup  ## train the default config on the embedded data
 	$(BIN)/python train.py
 
 test: setup  ## every test but the slow ones
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow and not faults'
 
 test-full: setup  ## every test
 	$(BIN)/python -m pytest
+
+test-faults: setup  ## runs that are killed, stopped, cut off, corrupted, starved of room
+	$(BIN)/python -m pytest -m faults
 
 bench: setup .venv-peers/ready  ## seconds per step, beside PyTorch
 	$(BIN)/python benchmarks/throughput.py --peer

@@ -19,10 +19,9 @@ from benchmarks.measure import measure
 from benchmarks.peer import FORMS, Peer, peer_python
 from benchmarks.stages import stages_table, whole_run
 from benchmarks.sweep import draw, table
-from gan_jax import cli, fields
+from gan_jax import cli, fields, parallel
 from gan_jax.base import UserError
 from gan_jax.config import load_config
-from gan_jax.fitting import local_devices
 from gan_jax.gans import load_system
 from gan_jax.pictures import write_atomically
 
@@ -30,7 +29,7 @@ from gan_jax.pictures import write_atomically
 def main(arguments: list[str]) -> None:
     """Reads the command line, measures, prints a table and writes one JSON object."""
     options, overrides = parse(arguments)
-    devices = local_devices()
+    devices = parallel.all_devices()
     if options.sweep:
         field, values = options.sweep
         plot = options.plot or f'runs/throughput_{field}.png'

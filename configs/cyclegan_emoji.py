@@ -53,9 +53,20 @@ def get_config():
                 'constant_kimg': 2.5,  # thousands of pictures at the full rate
                 'decay_kimg': 2.5,  # and then while it falls to 0
             },
+            'deterministic': False,  # on GPUs: the same bits every time; see docs/reliability.md
             'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
             'ema_half_life_kimg': 0.0,  # half-life of G's average, in thousands of pictures; 0: off
             'on_nonfinite': 'stop',  # a loss or gradient that is not: 'stop' the run or 'skip' the step
+            'watchdogs': {
+                'replicas': True,  # compare the devices' copies of the state at every log and checkpoint
+                'collapse_kimg': 50.0,  # warn of a player that is out of the game for so long; 0: never
+                'stalled_input_seconds': 60.0,  # warn when the data have brought nothing for so long
+            },
+            'distributed': {  # several processes as one run; see README
+                'coordinator': '',  # host:port of the first; auto: TPU pod, Slurm or Open MPI tell; '': alone
+                'num_processes': 1,
+                'process_id': 0,  # of this one
+            },
             'log_every_steps': 100,
             'sample_every_steps': 1000,
             'checkpoint_every_steps': 1000,

@@ -53,9 +53,20 @@ def get_config():
                 'batch_sizes': (16,),  # examples of a step
                 'learning_rate_factors': (1.0,),  # of the optimizers' rates
             },
+            'deterministic': False,  # on GPUs: the same bits every time; see docs/reliability.md
             'compilation_cache': True,  # keep what XLA compiles in the user's cache folder
             'ema_half_life_kimg': 2.0,  # half-life of G's average at the last level's batch size; 0: off
             'on_nonfinite': 'skip',  # a loss or gradient that is not: 'stop' the run or 'skip' the step
+            'watchdogs': {
+                'replicas': True,  # compare the devices' copies of the state at every log and checkpoint
+                'collapse_kimg': 50.0,  # warn of a player that is out of the game for so long; 0: never
+                'stalled_input_seconds': 60.0,  # warn when the data have brought nothing for so long
+            },
+            'distributed': {  # several processes as one run; see README
+                'coordinator': '',  # host:port of the first; auto: TPU pod, Slurm or Open MPI tell; '': alone
+                'num_processes': 1,
+                'process_id': 0,  # of this one
+            },
             'log_every_steps': 100,
             'sample_every_steps': 500,
             'checkpoint_every_steps': 500,

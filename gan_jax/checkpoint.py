@@ -1,107 +1,219 @@
-"""Checkpoints: written in the background, read back onto any number of devices, identified by a hash."""
+"""Checkpoints: written beside the run, whole or not at all, and read back onto any number of devices."""
 
-import hashlib
+import contextlib
+import errno
+import os
+import re
+import shutil
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gan_jax import cli
-from gan_jax.base import UserError
+from gan_jax import cli, manifest
+from gan_jax.base import TrainingFailed, UserError
 from gan_jax.parallel import fetch
+from gan_jax.state_bytes import line_of, shapes, state_sha256, without_typed_key
 from gan_jax.train_state import TrainState
 
 
-def open_checkpoints(workdir: Path, keep: int | None = None) -> ocp.CheckpointManager:
-    """The checkpoints of a workdir; the newest `keep` stay, all of them where it is None.
+class Checkpoints:
+    """The checkpoints of a workdir: `checkpoints/<step>/`, each with the hashes of its files in a manifest.
 
-    Saving goes on in the background: `wait_until_finished()` before relying on one, `close()` at the end.
+    A folder gets its name when all is in it, so that a kill leaves none that is half written.
     """
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=keep is not None)
-    return ocp.CheckpointManager((workdir / 'checkpoints').absolute(), options=options)
+
+    def __init__(self, workdir: Path, keep: int | None = None, say: Callable[[str], None] = print):
+        """Opens them: to read where `keep` is None, else to write, with the newest `keep` staying.
+
+        Args:
+            workdir: the folder of a run.
+            keep: how many; those with a file `keep` in them stay beside these.
+            say: (text) -> None, to a person: a checkpoint that is broken, or could not be written.
+        """
+        self.folder, self.keep, self.say = (workdir / 'checkpoints').absolute(), keep, say
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix='checkpoint')
+        self._writing: Future | None = None
+        self.saved_step: int | None = None  # of the newest that is known to be whole
+
+    def steps(self) -> list[int]:
+        """Of all checkpoints, whole or not, in order."""
+        names = [path.name for path in self.folder.glob('*') if path.is_dir()]
+        return sorted(int(name) for name in names if re.fullmatch('[0-9]+', name))
+
+    def restore_newest(self, like: TrainState) -> TrainState | None:
+        """The newest checkpoint's state as `restore` gives it, None where there is no checkpoint at all.
+
+        One that is broken is named, set aside if the run is to write, and passed over for the one before.
+
+        Raises:
+            UserError: all are broken.
+        """
+        if self.keep is not None:
+            for unfinished in self.folder.glob('.*.tmp'):  # what a kill has left
+                shutil.rmtree(unfinished, ignore_errors=True)
+        broken = {}
+        for step in reversed(self.steps()):
+            try:
+                state = self.restore(step, like)
+            except ValueError as error:
+                broken[step] = error
+                continue
+            self.saved_step = step
+            for number, problem in broken.items():
+                self.say(f'the checkpoint at step {number} is broken ({problem}): passed over')
+                if self.keep is not None:
+                    self._set_aside(number)
+            return state
+        if broken:
+            newest, error = next(iter(broken.items()))
+            raise UserError(
+                f'--workdir: no checkpoint in {str(self.folder)!r} is whole, that of step {newest} as '
+                f'{error}; takes a workdir with one, or a new one'
+            )
+        return None
+
+    def restore(self, step: int, like: TrainState) -> TrainState:
+        """The state of `step` as NumPy arrays, with the structure and shapes of `like` (abstract will do).
+
+        Raises:
+            ValueError: it is not whole, or another config's.
+        """
+        facts, path = self.facts(step), self.folder / str(step) / 'state'
+        like = without_typed_key(like)
+        target = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
+        try:
+            # Orbax would make arrays of whatever size the files say.
+            strange = set(_shapes_on_disk(path).items()) ^ set(shapes(like).items())
+            state = None if strange else _checkpointer().restore(path, args=ocp.args.StandardRestore(target))
+        except Exception as error:  # Orbax and TensorStore raise what they please, over pages
+            raise ValueError(f'it cannot be read: {type(error).__name__}: {str(error)[:200]} …') from error
+        if state is None:
+            name, (shape, dtype) = min(strange)
+            raise ValueError(f'it is of another network: {name} is {dtype}{list(shape)} in one of them alone')
+        if state_sha256(state) != facts['state_sha256']:
+            raise ValueError('the state is not the one that was saved')
+        return state.replace(rng=jax.random.wrap_key_data(state.rng))
+
+    def facts(self, step: int) -> dict:
+        """`step`, `images_seen` and `state_sha256` of one; raises ValueError where it is not whole."""
+        return manifest.read(self.folder / str(step))
+
+    def save(self, state: TrainState) -> None:
+        """Copies the state off the devices, so that its buffers may be donated, and begins to write it.
+
+        One that is being written is waited for. Where writing fails, that is said, nothing of the new
+        checkpoint is left, and all others stay.
+        """
+        self.wait()
+        self._writing = self._thread.submit(self._write, fetch(without_typed_key(state)))
+
+    def wait(self) -> None:
+        """Until what `save` began has been written, or has failed."""
+        if self._writing is not None:
+            self._writing.result()
+
+    def last_good(self) -> str:
+        """The newest one that is known to be whole, for a person."""
+        if self.saved_step is None:
+            return 'there is no checkpoint yet'
+        return f'the last good checkpoint is at step {self.saved_step}'
+
+    def close(self) -> None:
+        """Waits, and lets go of the thread."""
+        self._thread.shutdown()
+
+    def _write(self, state) -> None:
+        step = int(state.step)
+        unfinished = self.folder / f'.{step}.tmp'
+        try:
+            _check_room(self.folder, state)
+            _checkpointer().save(unfinished / 'state', args=ocp.args.StandardSave(state))
+            facts = {'step': step, 'images_seen': int(state.images_seen), 'state_sha256': state_sha256(state)}
+            manifest.write(unfinished, facts)
+            os.rename(unfinished, self.folder / str(step))
+        except Exception as error:  # what a full disk makes of Orbax and TensorStore has no type of its own
+            shutil.rmtree(unfinished, ignore_errors=True)
+            first_line = f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
+            self.say(f'step {step}: the checkpoint could not be written ({first_line}); {self.last_good()}')
+            return
+        self.saved_step = step
+        for old in superfluous(self.steps(), self.keep or 1, self._is_kept):
+            self._delete(old)
+
+    def _is_kept(self, step: int) -> bool:
+        return (self.folder / str(step) / manifest.KEEP).exists()
+
+    def _delete(self, step: int) -> None:
+        """Takes the name away first, so that a kill leaves no half of it under that name."""
+        leaving = self.folder / f'.{step}.tmp'
+        with contextlib.suppress(OSError):
+            os.rename(self.folder / str(step), leaving)
+        shutil.rmtree(leaving, ignore_errors=True)
+
+    def _set_aside(self, step: int) -> None:
+        aside = self.folder / f'{step}.broken'
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(self.folder / str(step), aside)
 
 
-def open_existing(workdir: Path) -> ocp.CheckpointManager:
+def superfluous(steps: list[int], keep: int, is_kept: Callable[[int], bool]) -> list[int]:
+    """Which of these checkpoints to delete: never one of the newest `keep`, 1 or more, nor one `is_kept`."""
+    return [step for step in sorted(steps)[:-keep] if not is_kept(step)]
+
+
+def open_existing(workdir: Path) -> Checkpoints:
     """The checkpoints of a workdir, to read from; raises UserError where there are none."""
-    checkpoints = open_checkpoints(workdir) if (workdir / 'checkpoints').is_dir() else None
-    if checkpoints is None or not checkpoints.all_steps():
+    checkpoints = Checkpoints(workdir, say=lambda text: print(text, file=sys.stderr))
+    if not checkpoints.steps():
         raise UserError(f'--workdir: {str(workdir)!r} has no checkpoint; takes the folder of a run')
     return checkpoints
 
 
-def save(checkpoints: ocp.CheckpointManager, state: TrainState) -> None:
-    """Copies the state off the devices, so that its buffers may be donated, and begins to write it."""
-    checkpoints.save(int(fetch(state.step)), args=ocp.args.StandardSave(fetch(_without_typed_key(state))))
-
-
-def restore(checkpoints: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
-    """The state of `step` as NumPy arrays, with the structure and shapes of `like` (abstract will do)."""
-    state = _read(checkpoints, step, _as_numpy(_without_typed_key(like)))
-    return state.replace(rng=jax.random.wrap_key_data(state.rng))
-
-
-def read_raw(checkpoints: ocp.CheckpointManager, step: int) -> dict:
-    """The state of `step` as nested dicts and lists of NumPy arrays, for a reader who knows no system."""
-    return _read(checkpoints, step, None)
-
-
-def _read(checkpoints: ocp.CheckpointManager, step: int, target) -> Any:
-    try:
-        return checkpoints.restore(step, args=ocp.args.StandardRestore(target))
-    except Exception as error:  # Orbax and TensorStore raise what they please, over pages
-        folder, cause = str(checkpoints.directory / str(step)), f'{type(error).__name__}: {str(error)[:200]}'
-        raise UserError(
-            f'--workdir: the checkpoint {folder!r} cannot be read ({cause} …); '
-            'without that folder the one before it is taken'
-        ) from error
-
-
-def state_sha256(state) -> str:
-    """A hash over every leaf's path, dtype, shape and bytes, in the order of their paths."""
-    leaves = {
-        jax.tree_util.keystr(path, simple=True, separator='/'): np.asarray(leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(_without_typed_key(state))
-    }
-    digest = hashlib.sha256()
-    for path, leaf in sorted(leaves.items()):
-        digest.update(f'{path} {leaf.dtype} {leaf.shape} '.encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
-
-
-def summary(state) -> str:
-    """The line that identifies a state: how far it is, and its hash."""
-    tree = state if isinstance(state, dict) else vars(state)
-    kimg = int(tree['images_seen']) / 1000
-    return f'step {int(tree["step"])} · {kimg:g} kimg · state sha256 {state_sha256(state)}'
-
-
-def _without_typed_key(state):
-    """The state with its key as plain numbers, which any reader of the checkpoint understands."""
-    is_key = lambda x: hasattr(x, 'dtype') and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(state)):
-        return jax.eval_shape(
-            lambda state: jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state), state
+def _check_room(folder: Path, state) -> None:
+    """Raises OSError where the disk has no room for a state; what comes of that further on fills pages."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + 2**20
+    free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC, f'{os.strerror(errno.ENOSPC)}: it takes {needed:,} bytes of {free:,} left'
         )
-    return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, state)
 
 
-def _as_numpy(tree):
-    return jax.tree.map(lambda x: np.empty(x.shape, x.dtype), tree)
+def _shapes_on_disk(path: Path) -> dict[str, tuple]:
+    """As `shapes`, of a state that Orbax has written."""
+    metadata: Any = _checkpointer().metadata(path).item_metadata
+    leaves = jax.tree.leaves(metadata.tree)
+    return {leaf.name: (leaf.shape, str(leaf.dtype)) for leaf in leaves}
+
+
+def _checkpointer() -> ocp.Checkpointer:
+    """Orbax's, for the first of several processes alone: the state is the same in all."""
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=0, active_processes={0}, barrier_sync_key_prefix='first'
+    )
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def main(arguments: list[str]) -> None:
-    """Prints a line per checkpoint."""
+    """Prints a line per checkpoint; raises TrainingFailed where some are broken."""
     parser = cli.Parser('Lists the checkpoints of a workdir: step, images seen and the hash of the state.')
     parser.add_argument('--workdir', type=cli.path('the folder of a run'), required=True, help='of the run')
     checkpoints = open_existing(Path(parser.parse_args(arguments).workdir))
-    for step in sorted(checkpoints.all_steps()):
-        print(summary(read_raw(checkpoints, step)))
-    checkpoints.close()
+    broken = []
+    for step in checkpoints.steps():
+        try:
+            print(line_of(**checkpoints.facts(step)))
+        except ValueError as error:
+            broken.append(f'the checkpoint at step {step} is broken: {error}')
+    if broken:
+        raise TrainingFailed('; '.join(broken))
 
 
 if __name__ == '__main__':

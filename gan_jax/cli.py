@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,8 +27,11 @@ class Parser(argparse.ArgumentParser):
         """The options; a mistyped flag is told before whatever is missing because of it."""
         args = sys.argv[1:] if args is None else args
         for argument in args:
-            if argument.startswith('--') and argument.partition('=')[0] not in self._option_string_actions:
+            flag, _, text = argument.partition('=')
+            if argument.startswith('--') and flag not in self._option_string_actions:
                 raise UserError(self._no_such_argument(argument))
+            if text == '--':  # argparse would take it for the end of the flags
+                raise UserError(f'{flag}: {text!r} will not do; takes a value')
         options, stray = self.parse_known_args(args, namespace)
         if stray:
             raise UserError(self._no_such_argument(stray[0]))
@@ -75,10 +77,12 @@ def whole_number(least: int, most: int = fields.MOST) -> Callable[[str], int]:
 
 def path(what: str) -> Callable[[str], str]:
     """An argparse type: the path of `what`; not the empty one, which would be the current folder."""
-    most = 250  # bytes in a name: file systems take 255, and a file is written beside its final name
+    most_of_name, most = 250, 3000  # bytes: systems take 255 and 4095, and files are written beside and below
 
     def accepts(text):
-        return text != '' and max(map(len, os.fsencode(text).split(b'/'))) <= most
+        encoded = text.encode()  # raises ValueError where it is not UTF-8, in which no checkpoint is written
+        is_short = len(encoded) <= most and max(map(len, encoded.split(b'/'))) <= most_of_name
+        return text != '' and is_short and b'\0' not in encoded
 
     return value_of(fields.text(what, accepts))
 
@@ -115,8 +119,14 @@ def check_writable(flag: str, folder: Path) -> None:
         # Tried, as permission bits do not tell: root passes them all, and /proc takes nothing even so.
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        cause = f'cannot be written to ({error.strerror})'
-        raise UserError(f'{flag}: {str(folder)!r} {cause}; takes a folder that can') from None
+        raise unwritable(flag, folder, error) from None
+
+
+def unwritable(flag: str, folder: Path, error: OSError) -> UserError:
+    """What to tell a person where `folder` takes no files."""
+    return UserError(
+        f'{flag}: {str(folder)!r} cannot be written to ({error.strerror}); takes a folder that can'
+    )
 
 
 def run(main: Callable[[list[str]], None]) -> int:
@@ -125,7 +135,9 @@ def run(main: Callable[[list[str]], None]) -> int:
     try:
         main(sys.argv[1:])
     except tuple(exit_codes) as stop:
-        print(' '.join(str(stop).split()), file=sys.stderr)
+        line = ' '.join(str(stop).split())
+        # What a file said may be in it, and is not to command the terminal.
+        print(''.join(letter if letter.isprintable() else '�' for letter in line), file=sys.stderr)
         return exit_codes[type(stop)]
     except KeyboardInterrupt:  # before a run had anything to save
         print('interrupted', file=sys.stderr)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import jax
 
+DETERMINISTIC = '--xla_gpu_deterministic_ops=true'
+
 
 def keep_on_disk() -> None:
     """Keeps compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another."""
@@ -17,6 +19,17 @@ def keep_on_disk() -> None:
         folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
         jax.config.update('jax_compilation_cache_dir', str(folder / 'gan_jax'))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+def fix_choices() -> None:
+    """Has XLA take the same, deterministic algorithms on a GPU every time; call it before JAX has devices.
+
+    Otherwise it tries several and takes the fastest, which differs from run to run, and with it the rounding;
+    with this flag it does not try.
+    """
+    flags = os.environ.get('XLA_FLAGS', '')
+    if DETERMINISTIC not in flags:
+        os.environ['XLA_FLAGS'] = f'{flags} {DETERMINISTIC}'.strip()
 
 
 class Programs:

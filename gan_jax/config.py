@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import fields
+from gan_jax import fields, processes, watchdogs
 from gan_jax.base import UserError
 from gan_jax.cli import check_writable
 from gan_jax.gans import load_system
@@ -32,12 +32,15 @@ FIELDS = {
     'data.flip': fields.flag(),
     'data.placement': fields.one_of(('auto', 'device', 'host')),
     'compilation_cache': fields.flag(),
+    'deterministic': fields.flag(),
     'ema_half_life_kimg': fields.number(least=0),
     'on_nonfinite': fields.one_of(('stop', 'skip')),
     'log_every_steps': fields.whole(least=1),
     'sample_every_steps': fields.whole(least=1),
     'checkpoint_every_steps': fields.whole(least=1),
     'keep_checkpoints': fields.whole(least=1),
+    **watchdogs.FIELDS,
+    **processes.FIELDS,
 }
 
 # What may differ when a run goes on: how long it lasts, what it writes and where its data lies.
@@ -50,6 +53,8 @@ FREE = (
     'compilation_cache',
     'data.data_dir',
     'data.placement',
+    *watchdogs.FIELDS,
+    *processes.FIELDS,
 )
 
 
@@ -144,6 +149,7 @@ def _checked(values: dict, source: str) -> ConfigDict:
         if name not in values:
             raise UserError(f'--config.{name}: missing from {source}; takes {field.allowed}')
     config = _unflatten({name: _take(name, field.check, values[name]) for name, field in known.items()})
+    processes.check(config.distributed)
     load_system(values['system']).check(config)
     return config
 

@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gan_jax import parallel
 from gan_jax.config import to_json
 from gan_jax.data.domains import domain_names
-from gan_jax.fitting import device_memory_bytes, largest_batch_size, local_devices, memory_bytes
+from gan_jax.fitting import device_memory_bytes, largest_batch_size, memory_bytes
 from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
 from gan_jax.train_state import create_train_state
@@ -27,7 +28,7 @@ def report(config) -> dict:
     resolution, fade, flops (XLA's count and the hand count of the least), memory in bytes and the largest
     batch that would fit into this machine's device."""
     system = load_system(config.system)
-    stages, available = [], device_memory_bytes(local_devices()[:1])
+    stages, available = [], device_memory_bytes(parallel.all_devices()[:1])
     for stage in system.stages(config):
         gan = system.make(config, stage, axis_name=None)
         state, batch = abstract_arguments(config, gan, stage)

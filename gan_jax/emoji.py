@@ -2,10 +2,10 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan_jax.base import UserError
-from gan_jax.pictures import picture_files
+from gan_jax.reading import MOST_BYTES_READ, picture_files
 
 FONT = '/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf'  # where Debian's fonts-noto-color-emoji has it
 TESTED = 10  # one of so many characters is kept for testing
@@ -13,15 +13,18 @@ TESTED = 10  # one of so many characters is kept for testing
 VARIANTS = {0x200D, 0x2640, 0x2642, 0xFE0F, *range(0x1F3FB, 0x1F400)}
 
 
-class Glyph(io.BytesIO):
-    """A picture of a font, as a PNG file that says in messages what it is."""
+class Glyph(NamedTuple):
+    """A picture of a font."""
 
-    def __init__(self, points: tuple[int, ...], png: bytes):
-        super().__init__(png)
-        self.points = points
+    points: tuple[int, ...]
+    png: bytes
 
     def __str__(self):
         return ' '.join(f'U+{point:X}' for point in self.points)
+
+    def open(self, mode='rb'):
+        """Its PNG file."""
+        return io.BytesIO(self.png)
 
 
 def splits(font: str, folder: Path) -> dict[str, list]:
@@ -57,7 +60,11 @@ def of_font(path: str) -> dict[tuple[int, ...], Glyph]:
     from fontTools.ttLib import TTFont  # here, as nothing else needs it
 
     try:
-        font: Any = TTFont(io.BytesIO(Path(path).read_bytes()), lazy=True)
+        with open(path, 'rb') as file:
+            content = file.read(MOST_BYTES_READ)
+        if content.startswith(b'wOF'):  # a font for the web, whose tables are unpacked without a limit
+            raise ValueError('compressed')
+        font: Any = TTFont(io.BytesIO(content), lazy=True)
         strike = font['CBDT'].strikeData[0]
         characters = {glyph: (point,) for point, glyph in font.getBestCmap().items()}
         lookups = font['GSUB'].table.LookupList.Lookup

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 MOST = 2**31 - 1  # what an int32 holds, and so every count and every seed
+LARGEST = 1e18  # of a real number: its square fits into a float32, and so does what the code makes of it
 
 
 class Field(NamedTuple):
@@ -81,15 +82,20 @@ def whole(least: int, most: int = MOST) -> Field:
 
 
 def number(
-    least: float = -math.inf, above: float = -math.inf, most: float = math.inf, below: float = math.inf
+    least: float = -LARGEST, above: float = -math.inf, most: float = LARGEST, below: float = math.inf
 ) -> Field:
     """A finite real number between the bounds given."""
-    given = {'at least': least, 'above': above, 'at most': most, 'below': below}
-    bounds = ' and '.join(f'{word} {bound:g}' for word, bound in given.items() if math.isfinite(bound))
+    told = {
+        'at least': least if math.isinf(above) else math.inf,
+        'above': above,
+        'at most': most if math.isinf(below) else math.inf,
+        'below': below,
+    }
+    bounds = ' and '.join(f'{word} {bound:g}' for word, bound in told.items() if math.isfinite(bound))
     return Field(
         float,
-        f'a finite number, {bounds}' if bounds else 'a finite number',
-        lambda value: math.isfinite(value) and least <= value <= most and above < value < below,
+        f'a finite number, {bounds}',
+        lambda value: least <= value <= most and above < value < below,
     )
 
 
@@ -126,5 +132,5 @@ def momentum(player: str) -> dict[str, Field]:
         f'optimizer.{player}.min_learning_rate': number(least=0),
         f'optimizer.{player}.momentum': number(least=0, below=1),
         f'optimizer.{player}.final_momentum': number(least=0, below=1),
-        f'optimizer.{player}.momentum_kimg': number(above=0),
+        f'optimizer.{player}.momentum_kimg': number(above=0, most=MOST // 1000),
     }

@@ -4,22 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax
-
+from gan_jax import parallel
 from gan_jax.base import Stage, UserError
 
 CGROUP = Path('/sys/fs/cgroup/memory.max')  # a container's share of the machine's memory
-
-
-def local_devices() -> list:
-    """All devices of this process; raises UserError where JAX finds none."""
-    try:
-        return jax.local_devices()
-    except Exception as error:  # JAX raises what its plugins raise, assertions among it
-        platforms = os.environ.get('JAX_PLATFORMS', '')
-        raise UserError(
-            f'JAX_PLATFORMS: {platforms!r} gives no devices: {error}; takes cpu, cuda or tpu'
-        ) from None
 
 
 def check_batch_sizes(stages, num_examples: int, num_devices: int) -> None:
@@ -47,7 +35,7 @@ def heaviest(stages) -> list[Stage]:
 
 def check_memory(stage: Stage, compiled, devices) -> None:
     """Raises UserError where the compiled step of a stage needs more memory than a device has."""
-    needed, available = memory_bytes(compiled), device_memory_bytes(devices)
+    needed, available = memory_bytes(compiled), device_memory_bytes(parallel.local(devices))
     if needed > available:
         largest = largest_batch_size(stage.batch_size, compiled, available, len(devices))
         raise UserError(
@@ -75,7 +63,7 @@ def memory_bytes(compiled) -> int:
 
 
 def device_memory_bytes(devices) -> int:
-    """The memory that each of the devices may use; CPU devices share the machine's."""
+    """The memory that each of this process's devices may use; CPU devices share the machine's."""
     statistics = devices[0].memory_stats()
     if statistics:
         return statistics['bytes_limit']

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from PIL import Image
 
 from gan_jax import parallel
 from gan_jax.pictures import curves_png, image_grid, save_png, to_uint8
+from gan_jax.reading import open_picture
 from gan_jax.train_state import TrainState
 
 NUM_SAMPLES = 64  # pictures in a grid, at most
@@ -56,7 +56,11 @@ def growth_strip(folder: Path):
     """The kept resolutions side by side, each enlarged to the size of the largest: uint8 [H, W, C]."""
     levels = []
     for path in sorted(folder.glob('*.png')):
-        column = np.asarray(Image.open(path))
+        with path.open('rb') as file:
+            try:
+                column = np.asarray(open_picture(file))
+            except Exception as error:  # Pillow raises what its readers raise
+                raise OSError(f'{path} cannot be read: {error}') from error
         levels.append(column.reshape(-1, column.shape[1], column.shape[1], *column.shape[2:] or (1,)))
     size = levels[-1].shape[1]
     enlarged = {

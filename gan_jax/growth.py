@@ -38,7 +38,8 @@ def stages(config) -> list[Stage]:
         for is_fade in (True, False) if level else (False,):
             kimg = fade_kimg[level] if is_fade else settle_kimg[level]
             a_dispatch = config.steps_per_dispatch
-            num_steps = math.ceil(1000 * kimg / images_per_step / a_dispatch) * a_dispatch
+            # One at least: of the smallest floats the quotient is 0.
+            num_steps = max(1, math.ceil(1000 * kimg / images_per_step / a_dispatch)) * a_dispatch
             planned.append(
                 Stage(
                     first_step=step,

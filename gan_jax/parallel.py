@@ -1,37 +1,89 @@
 """The one place that knows of several devices: the pmap, what lies where, and whether replicas agree."""
 
+import collections
+import os
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gan_jax.base import UserError
 
 AXIS = 'batch'
 # Most of a CPU's time to the first step would go into optimising code that runs once.
 QUICK_TO_COMPILE = {'xla_backend_optimization_level': 0}
 
 
-def _mesh(devices):
-    return Mesh(np.array(devices), (AXIS,))
+def all_devices() -> list:
+    """Those of all processes, each process's side by side, the first process's first.
+
+    Raises:
+        UserError: JAX finds none, or more in one process than in another.
+    """
+    try:
+        devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    except Exception as error:  # JAX raises what its plugins raise, assertions among it
+        platforms = os.environ.get('JAX_PLATFORMS', '')
+        raise UserError(
+            f'JAX_PLATFORMS: {platforms!r} gives no devices: {error}; takes cpu, cuda or tpu'
+        ) from None
+    each = collections.Counter(device.process_index for device in devices)
+    if len(set(each.values())) > 1:
+        raise UserError(
+            f'--config.distributed: the processes have {list(each.values())} devices; takes as many in each'
+        )
+    return devices
+
+
+def local(devices) -> list:
+    """Those that belong to this process."""
+    return [device for device in devices if device.process_index == jax.process_index()]
+
+
+def local_places(devices) -> slice:
+    """Where this process's stand among all."""
+    first = devices.index(local(devices)[0])
+    return slice(first, first + len(local(devices)))
+
+
+def replicated(devices):
+    """A sharding: whole on every device."""
+    return NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec())
+
+
+def sharded(devices):
+    """A sharding: the first axis over the devices."""
+    return NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
 
 
 def replicate(tree, devices):
-    """Puts a pytree on every device, without a device axis."""
-    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+    """Puts a pytree on every device, without a device axis; each process gives all of it."""
+    copies = lambda x: jax.device_put([x] * len(local(devices)), local(devices))
+    return jax.tree.map(lambda x: _whole(np.shape(x), replicated(devices), copies(x)), tree)
 
 
 def shard(tree, devices):
-    """Puts leaves [len(devices), ...] on the devices, one slice each."""
-    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
+    """Puts leaves [devices of this process, ...] on them, one slice each: arrays [devices, ...]."""
+    slices = lambda x: jax.device_put(np.split(x, len(x)), local(devices))
+    shape = lambda x: (len(devices), *x.shape[1:])
+    return jax.tree.map(lambda x: _whole(shape(x), sharded(devices), slices(x)), tree)
+
+
+# An array of all processes out of this one's pieces, about which no other process is asked.
+_whole = jax.make_array_from_single_device_arrays
 
 
 def replicated_like(tree, devices):
     """The shapes of a pytree as `replicate` would lay it out."""
-    return _with_sharding(tree, NamedSharding(_mesh(devices), PartitionSpec()))
+    return _with_sharding(tree, replicated(devices))
 
 
 def sharded_like(tree, devices):
     """The shapes of a pytree as `shard` would lay it out."""
-    return _with_sharding(tree, NamedSharding(_mesh(devices), PartitionSpec(AXIS)))
+    return _with_sharding(tree, sharded(devices))
 
 
 def _with_sharding(tree, sharding):
@@ -41,8 +93,7 @@ def _with_sharding(tree, sharding):
 def create_replicated(create, *arguments, devices):
     """`create(*arguments)` under jit, straight onto every device; no two leaves share a buffer."""
     options = QUICK_TO_COMPILE if devices[0].platform == 'cpu' else None
-    everywhere = NamedSharding(_mesh(devices), PartitionSpec())
-    return jax.jit(create, out_shardings=everywhere, compiler_options=options)(*arguments)
+    return jax.jit(create, out_shardings=replicated(devices), compiler_options=options)(*arguments)
 
 
 def replicate_state(state, devices):
@@ -67,12 +118,23 @@ def example_positions(num_examples: int) -> jax.Array:
     return jax.lax.axis_index(AXIS) * num_examples + jnp.arange(num_examples)
 
 
-def parallelize(step_fn, devices):
+class Parallel(NamedTuple):
+    """A function on every device at once, to be compiled for the shapes it is given."""
+
+    mapped: Any  # by pmap
+
+    def lower(self, *like):
+        """Like `jit`'s; arrays and shapes are those of all processes together."""
+        # From abstract values, as pmap would copy between its view of one process and that of all.
+        return self.mapped.lower(*jax.tree.map(lambda x: ShapedArray(x.shape, x.dtype), like))
+
+
+def parallelize(step_fn, devices) -> Parallel:
     """Runs K steps on every device in one dispatch.
 
     Args:
         step_fn: `(state, resident, item) -> (state, metrics)` for one device; see `axis_name`.
-        devices: the local devices to run on.
+        devices: to run on, those of all processes.
 
     Returns:
         `(state, resident, items) -> (state, metrics)`: state and resident data are replicated without a
@@ -83,9 +145,8 @@ def parallelize(step_fn, devices):
     def steps(state, resident, items):
         return jax.lax.scan(lambda state, item: step_fn(state, resident, item), state, items)
 
-    return jax.pmap(
-        steps, AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0, devices=list(devices)
-    )
+    axes = {'in_axes': (None, None, 0), 'out_axes': None}
+    return Parallel(jax.pmap(steps, AXIS, **axes, donate_argnums=0, devices=list(devices)))
 
 
 def fetch(tree):
@@ -93,8 +154,36 @@ def fetch(tree):
     return jax.device_get(on_one_device(tree))
 
 
+def fingerprints(devices) -> Parallel:
+    """Numbers that tell whether the copies of a tree are the same bits on all devices.
+
+    Returns:
+        `(tree, places) -> {path: uint32 [len(devices)]}`, `places` being `shard`ed numbers, one a device: for
+        each leaf's path down to the second name, as params/generator, each device's number of its own copy.
+    """
+
+    def of_device(tree, place):
+        del place  # says to pmap on how many devices
+        sums = collections.defaultdict(lambda: jnp.uint32(0))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            name = jax.tree_util.keystr(path[:2], simple=True, separator='/')
+            sums[name] = sums[name] * jnp.uint32(31) + _fingerprint(leaf)
+        return jax.lax.all_gather(dict(sums), AXIS)
+
+    return Parallel(jax.pmap(of_device, AXIS, in_axes=(None, 0), out_axes=None, devices=list(devices)))
+
+
+def _fingerprint(leaf) -> jax.Array:
+    """A weighted sum, modulo 2³², of a leaf's bits: one changed entry always changes it."""
+    data = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+    unsigned = jnp.dtype(f'uint{8 * data.dtype.itemsize}')
+    bits = jax.lax.bitcast_convert_type(data, unsigned).astype(jnp.uint32)
+    odd = 2 * jax.lax.iota(jnp.uint32, bits.size).reshape(bits.shape) + 1  # invertible, and no two alike
+    return jnp.sum(bits * odd, dtype=jnp.uint32)
+
+
 def replicas_that_differ(tree) -> list[str]:
-    """Paths of the leaves whose copies are not the same bits on every device.
+    """Paths of the leaves whose copies are not the same bits on every device of this process.
 
     A gradient that nobody averaged raises nothing under `out_axes=None`: the copies drift apart in silence.
     """

@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
-SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff'}
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 COLOURS = {
     'discriminator': '#0072B2',
@@ -40,35 +39,6 @@ def to_uint8(images):
     """
     images = np.nan_to_num(np.asarray(images, np.float32), nan=-1)
     return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
-
-
-def picture_files(folder):
-    """All pictures in a folder and below it, by their suffixes, in order: a list of paths."""
-    paths = Path(folder).rglob('*')
-    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not path.is_dir())
-
-
-def read_picture(path, channels, background='white'):
-    """A person's picture, upright, on `background` where it is transparent: a Pillow image.
-
-    Args:
-        path: a file, or one that is open.
-        channels: 1 or 3.
-        background: a colour that Pillow knows.
-
-    Raises:
-        Exception: what Pillow's readers raise, and ValueError where pixels are floats of any range.
-    """
-    with Image.open(path) as file:
-        picture = ImageOps.exif_transpose(file)
-        if picture.mode == 'F':
-            raise ValueError('its pixels are floats')
-        if picture.mode.startswith('I'):  # 16 bits, which Pillow would cut off at 255
-            picture = Image.fromarray((np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
-        picture = picture.convert('RGBA')
-    canvas = Image.new('RGBA', picture.size, background)
-    canvas.alpha_composite(picture)
-    return canvas.convert('L' if channels == 1 else 'RGB')
 
 
 def image_grid(columns, num_columns=None, border=2, at_least=500):

@@ -1,5 +1,6 @@
 """Makes a TFDS data set of pictures: python -m gan_jax.prepare images DIR --name=mine --resolution=128 …
 
+DIR is a folder, or a zip archive, which is read without being extracted.
 Or of two domains of emoji: python -m gan_jax.prepare emoji DIR --name=noto_to_fluent --resolution=64 …
 """
 
@@ -16,21 +17,25 @@ import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from gan_jax import cli, emoji
+from gan_jax import archive, cli, emoji
 from gan_jax.base import UserError
-from gan_jax.pictures import picture_files, read_picture
+from gan_jax.reading import picture_files, read_picture
+
+TAKES = 'takes a folder with pictures or, for images, a zip archive'
 
 
 def main(arguments: list[str]) -> None:
     """Reads the command line, writes the data set and says how to train on it."""
     options = parse(arguments)
-    if not picture_files(options.folder):
-        raise UserError(f'DIR: {options.folder!r} has no pictures; takes a folder with some')
+    folder = Path(options.folder)
+    pictures = picture_files(folder) if folder.is_dir() else archive.members(folder)
+    if not pictures:
+        raise UserError(f'DIR: {options.folder!r} has no pictures; {TAKES}')
     if options.what == 'emoji':
-        splits = emoji.splits(options.font, Path(options.folder))
+        splits = emoji.splits(options.font, folder)
         fit = functools.partial(ImageOps.pad, color=options.background)
     else:
-        splits, fit = {'train': picture_files(options.folder)}, ImageOps.fit
+        splits, fit = {'train': pictures}, ImageOps.fit
     number, broken = sum(map(len, splits.values())), []
     tfds.disable_progress_bar()
     with tempfile.TemporaryDirectory() as downloads, contextlib.redirect_stdout(io.StringIO()):
@@ -70,7 +75,7 @@ def parse(arguments: list[str]):
         choices=('images', 'emoji'),
         help="pictures in a folder and all below it; or a font's emoji (A) and those in a folder (B)",
     )
-    add('folder', type=folder, metavar='DIR', help='with the pictures')
+    add('folder', type=folder, metavar='DIR', help='with the pictures; for images also a zip archive')
     add('--name', required=True, help='of the data set: letters, digits and _')
     add('--resolution', type=cli.whole_number(4, 1024), required=True, help='pixels of the square pictures')
     add('--channels', type=int, choices=(1, 3), default=3, help='1: gray, 3: colour')
@@ -80,8 +85,9 @@ def parse(arguments: list[str]):
     options = parser.parse_args(arguments)
     if not re.fullmatch('[a-z][a-z0-9_]*', options.name):
         raise UserError(f'--name: {options.name!r} will not do; takes small letters, digits and _')
-    if not Path(options.folder).is_dir():
-        raise UserError(f'DIR: {options.folder!r} is no folder; takes one with pictures')
+    source = Path(options.folder)
+    if not source.is_dir() and not (options.what == 'images' and source.is_file()):
+        raise UserError(f'DIR: {options.folder!r} is not there; {TAKES}')
     try:
         Image.new('RGB', (1, 1), options.background)
     except ValueError:
@@ -127,15 +133,15 @@ class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for key, path in enumerate(tqdm(files, unit=' pictures', disable=None)):
             try:
                 picture = square(path, self._options, self._fit)
-            except Exception as error:  # Pillow raises what its readers raise
+            except Exception as error:  # Pillow and zipfile raise what they meet
                 self._broken.append((path, f'{type(error).__name__}: {error}'))
                 continue
             yield key, {'image': picture}
 
 
-def square(path, options, fit) -> bytes:
+def square(source, options, fit) -> bytes:
     """A picture as PNG, upright, on the background, made square by `fit` and resized by Lanczos."""
-    picture = read_picture(path, options.channels, options.background)
+    picture = read_picture(source, options.channels, options.background)
     file = io.BytesIO()
     fit(picture, (options.resolution, options.resolution), Image.Resampling.LANCZOS).save(file, 'png')
     return file.getvalue()

@@ -117,17 +117,23 @@ def open_system(workdir: Path) -> tuple[Any, Any]:
 def read_state(workdir: Path, step: int | None, system, config):
     """A checkpoint's step and state, with the system it belongs to; raises UserError where there is none."""
     checkpoints = checkpoint.open_existing(workdir)
-    steps = checkpoints.all_steps()
-    if step is not None and step not in steps:
-        taken = ', '.join(map(str, sorted(steps)))
+    stages = system.stages(config)
+    like, _ = abstract_arguments(config, system.make(config, stages[0], axis_name=None), stages[0])
+    state: Any = None
+    if step is None:
+        state = checkpoints.restore_newest(like)
+    elif step in checkpoints.steps():
+        try:
+            state = checkpoints.restore(step, like)
+        except ValueError as error:
+            raise UserError(f'--checkpoint: {step} is broken ({error}); takes another') from None
+    else:
+        taken = ', '.join(map(str, checkpoints.steps()))
         raise UserError(f'--checkpoint: {step} is not there; takes one of {taken}')
-    step = max(steps) if step is None else step
-    stage = [stage for stage in system.stages(config) if stage.first_step < max(step, 1)][-1]
+    step = int(state.step)
+    stage = [stage for stage in stages if stage.first_step < max(step, 1)][-1]
     gan = system.make(config, stage, axis_name=None)
-    like, batch = abstract_arguments(config, gan, stage)
-    state = checkpoint.restore(checkpoints, step, like)
-    checkpoints.close()
-    return step, state, gan, batch
+    return step, state, gan, abstract_arguments(config, gan, stage)[1]
 
 
 def interpolated(inputs: jax.Array, frames: int) -> jax.Array:

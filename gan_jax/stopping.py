@@ -11,9 +11,12 @@ def stop_signals():
 
     def receive(number, frame):
         received.append(signal.Signals(number).name)
-        signal.signal(number, signal.SIG_DFL)
+        for each in previous:
+            signal.signal(each, signal.SIG_DFL)
 
-    previous = {number: signal.signal(number, receive) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = dict.fromkeys((signal.SIGTERM, signal.SIGINT))
+    for number in previous:
+        previous[number] = signal.signal(number, receive)
     try:
         yield received
     finally:

@@ -11,7 +11,8 @@ import numpy as np
 
 from gan_jax import cli
 from gan_jax.base import TrainingFailed, UserError
-from gan_jax.pictures import picture_files, read_picture, save_png, to_uint8
+from gan_jax.pictures import save_png, to_uint8
+from gan_jax.reading import picture_files, read_picture
 
 MULTIPLE, LEAST = 4, 8  # of pixels that a generator takes
 

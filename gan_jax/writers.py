@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from gan_jax.events import Events
 from gan_jax.pictures import write_atomically
 
 
@@ -18,6 +19,7 @@ class MetricsWriter:
 
     metrics.jsonl has one JSON object per line: `step`, `kimg` (thousands of reals seen), then the metrics.
     A run that goes on from a checkpoint takes back what was written after it, so that no step stands twice.
+    Where something cannot be written, as on a full disk, that is said, and what was there before stays whole.
     """
 
     def __init__(self, workdir, step=0):
@@ -30,14 +32,7 @@ class MetricsWriter:
         self.path = Path(workdir) / 'metrics.jsonl'
         kept = [json.dumps(record) + '\n' for record in read_records(self.path) if record['step'] <= step]
         write_atomically(self.path, ''.join(kept).encode())
-        # TensorBoard hides what older files say about `purge_step` and later. The suffix keeps a run that
-        # goes on within the same second from overwriting its file, whose name has the time in seconds only.
-        self.events = _summary_writer()(
-            logdir=str(Path(workdir) / 'tensorboard'),
-            purge_step=step + 1,
-            flush_secs=10,
-            filename_suffix=f'.{step:08d}',
-        )
+        self.events = Events(Path(workdir) / 'tensorboard', step)
 
     def write(self, step, kimg, metrics):
         """Appends one record, on disk when this returns.
@@ -50,23 +45,44 @@ class MetricsWriter:
         metrics = {name: float(value) for name, value in metrics.items()}
         metrics = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
         line = json.dumps({'step': int(step), 'kimg': float(kimg), **metrics}, allow_nan=False)
-        with open(self.path, 'a') as file:
-            file.write(line + '\n')
-        for name, value in metrics.items():
-            if value is not None:
-                self.events.add_scalar(name, value, step)
+        with surviving(step, f'the line in {self.path.name}'):
+            append_whole(self.path, (line + '\n').encode())
+        with surviving(step, "TensorBoard's numbers"):
+            self.events.scalars(step, {name: value for name, value in metrics.items() if value is not None})
 
     def image(self, step, picture):
         """Shows a picture in TensorBoard: uint8 [H, W, 1 or 3]."""
-        self.events.add_image('samples', picture, step, dataformats='HWC')
+        with surviving(step, "TensorBoard's picture"):
+            self.events.image(step, picture)
 
     def records(self):
         """The records so far, oldest first."""
         return read_records(self.path)
 
     def close(self):
-        """Writes out what TensorBoard's queue still holds."""
+        """Lets go of the files."""
         self.events.close()
+
+
+@contextlib.contextmanager
+def surviving(step, what):
+    """Says when `what` could not be written for want of room or rights, and goes on."""
+    try:
+        yield
+    except OSError as error:
+        say(f'step {step}: {what} could not be written ({error.strerror or error}); the run goes on')
+
+
+def append_whole(path, data):
+    """Appends `data` (bytes) to a file, or leaves it as long as it was and raises OSError."""
+    with open(path, 'ab', buffering=0) as file:
+        size = file.tell()
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def read_records(path):
@@ -142,23 +158,6 @@ def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monoton
 def say(text):
     """Prints a line on stderr without tearing a progress bar that is being shown."""
     tqdm.write(text, file=sys.stderr)
-
-
-def _summary_writer():
-    """tensorboardX's SummaryWriter, without the PyTorch that tensorboardX imports wherever it is installed.
-
-    That would take seconds and put a second set of CUDA libraries beside JAX's.
-    """
-    hide = 'torch' not in sys.modules
-    if hide:
-        # Makes `import torch` an ImportError, which tensorboardX expects.
-        sys.modules['torch'] = None  # pyright: ignore[reportArgumentType]
-    try:
-        from tensorboardX import SummaryWriter
-    finally:
-        if hide:
-            del sys.modules['torch']
-    return SummaryWriter
 
 
 def _short(number):

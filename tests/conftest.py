@@ -1,6 +1,11 @@
-"""Eight CPU devices, strict rank promotion, and little time spent on compiling: set before JAX starts."""
+"""Eight CPU devices, strict rank promotion, and little time spent on compiling: set before JAX starts.
+
+And what several files of tests take: a command that must be refused, a run to spoil.
+"""
 
 import os
+import shutil
+import sys
 import tempfile
 from importlib.metadata import version
 
@@ -17,5 +22,57 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
     os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 
 import jax
+import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+@pytest.fixture(autouse=True)
+def no_run_outlives_its_test():
+    """A test that fails half-way leaves its runs behind."""
+    yield
+    for process in getattr(sys.modules.get('runs'), 'STARTED', []):
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """`refused(main, arguments, *texts)`: runs a command that must fail by the contract and say the texts."""
+    from commands import tree  # not by every test
+
+    from gan_jax import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def check(main, arguments, *texts):
+        before = tree(tmp_path)
+        capsys.readouterr()
+        monkeypatch.setattr(sys, 'argv', ['command', *map(str, arguments)])
+        assert cli.run(main) == 2
+        out, err = capsys.readouterr()
+        assert out == ''
+        assert err.endswith('\n')
+        assert err.count('\n') == 1, err
+        for text in texts:
+            assert text in err
+        assert tree(tmp_path) == before
+
+    return check
+
+
+@pytest.fixture(scope='session')
+def finished_run(tmp_path_factory):
+    """A workdir with a checkpoint of an untrained GAN at step 0."""
+    from commands import make_run
+
+    workdir = tmp_path_factory.mktemp('runs') / 'finished'
+    make_run(workdir)
+    return workdir
+
+
+@pytest.fixture
+def workdir(finished_run, tmp_path):
+    """A copy of `finished_run` that a test may spoil."""
+    return shutil.copytree(finished_run, tmp_path / 'run')

@@ -120,7 +120,12 @@ def run_steps(config, num_devices, num_steps, **replacements):
 
     share = lambda x: x.reshape(num_steps, num_devices, -1, *x.shape[2:]).swapaxes(0, 1)
     items = parallel.shard(jax.tree.map(share, batches), devices)
-    return parallel.parallelize(step, devices)(state, (), items)
+    return run_parallel(parallel.parallelize(step, devices), state, (), items)
+
+
+def run_parallel(function, *arguments):
+    """What `parallel.parallelize` or `fingerprints` gives, compiled for these arguments and run."""
+    return function.lower(*arguments).compile()(*arguments)
 
 
 @cache

@@ -1,7 +1,6 @@
-"""The data keep their promises: what is embedded, the order, the feed, and one line for every mistake."""
+"""The data keep their promises: what is embedded, the order, the feed; mistakes are in test_bad_data.py."""
 
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
+from tiny_data import prepare
 
 from gan_jax.base import UserError
 from gan_jax.data.pipeline import feed, first_images, fits_on_device, order
@@ -33,38 +33,6 @@ def config(**changes):
     return SimpleNamespace(**(fields | {'resolution': 28, 'channels': 1, 'fit': 'crop'} | changes))
 
 
-def encoded(pixels):
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, 'png')
-    return file.getvalue()
-
-
-def prepare(data_dir, pictures, features=None, name='tiny', version='1.0.0', **kwargs):
-    """A TFDS set with a split 'train' of the given uint8 [H, W, C] pictures or ready examples."""
-
-    class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        VERSION = tfds.core.Version(version)
-
-        def _info(self):
-            shape = (None, None, 1 if features else pictures[0].shape[-1])
-            dictionary = tfds.features.FeaturesDict(features or {'image': tfds.features.Image(shape=shape)})
-            return tfds.core.DatasetInfo(builder=self, features=dictionary, disable_shuffling=True)
-
-        def _split_generators(self, download_manager):
-            return {'train': self._generate_examples()}
-
-        def _generate_examples(self):
-            for key, picture in enumerate(pictures):
-                example = {'image': encoded(picture.squeeze())} if features is None else picture
-                yield key, example
-
-    Tiny.name = name
-    tfds.disable_progress_bar()
-    builder = Tiny(data_dir=data_dir, file_format='array_record', **kwargs)
-    builder.download_and_prepare(download_dir=data_dir / 'downloads')
-    return data_dir / name / version
-
-
 @pytest.fixture(scope='module')
 def train():
     return open_images(config())
@@ -73,12 +41,6 @@ def train():
 @pytest.fixture(scope='module')
 def train_pixels(train):
     return train.all_images()
-
-
-@pytest.fixture
-def copy(tmp_path):
-    """A copy of the embedded set that may be damaged: its folder."""
-    return shutil.copytree(EMBEDDED / 'fashion_mnist_10k', tmp_path / 'fashion_mnist_10k') / '1.0.0'
 
 
 def sha256(data):
@@ -181,7 +143,6 @@ def test_configurations(tmp_path):
     info = json.loads((folder / 'dataset_info.json').read_text()) | {'configName': 'a2b'}
     (folder / 'dataset_info.json').write_text(json.dumps(info))
     assert len(open_images(config(name='pair/a2b', data_dir=str(tmp_path), resolution=8))) == 1
-    fails(config(name='pair', data_dir=str(tmp_path)), 'name', "'pair'", 'takes', 'pair/a2b')
 
 
 def test_crop(tmp_path):
@@ -201,105 +162,6 @@ def test_crop(tmp_path):
 def test_pad(train_pixels):
     images = open_images(config(resolution=32, fit='pad')).images(range(20))
     np.testing.assert_array_equal(images, np.pad(train_pixels[:20], ((0, 0), (2, 2), (2, 2), (0, 0))))
-
-
-# Mistakes
-
-
-def fails(data, field, *words):
-    with pytest.raises(UserError) as caught:
-        open_images(data).all_images()
-    message = str(caught.value)
-    assert message.startswith(f'--config.data.{field}: ')
-    assert '\n' not in message
-    for word in words:
-        assert word in message
-
-
-def test_not_prepared(tmp_path):
-    command = f'tfds build mnist --data_dir={tmp_path} --file_format=array_record'
-    words = ("'mnist' is not prepared", 'pip install tensorflow-cpu', command)
-    fails(config(name='mnist', data_dir=str(tmp_path)), 'name', *words)
-    (tmp_path / 'mnist' / '3.0.1').mkdir(parents=True)
-    fails(config(name='mnist:3.0.0', data_dir=str(tmp_path)), 'name', 'is not prepared')
-    fails(config(name='mnist', data_dir=str(tmp_path)), 'name', str(tmp_path / 'mnist' / '3.0.1'))
-
-
-@pytest.mark.parametrize('name', ['', 'a/b/c', '../mnist', 'mnist:new'])
-def test_malformed_name(name):
-    fails(config(name=name), 'name', repr(name))
-
-
-def test_data_dir_does_not_exist(tmp_path):
-    fails(config(data_dir=str(tmp_path / 'nowhere')), 'data_dir', 'nowhere', 'exists')
-
-
-SPLITS = ['valid', 'train[', '', 'train[:10001]', 'train[:0]', 'train[50%:20%]', 'train+x']
-
-
-@pytest.mark.parametrize('split', SPLITS)
-def test_split(split):
-    fails(config(split=split), 'split', repr(split), 'train, test')
-
-
-@pytest.mark.parametrize(
-    ('field', 'value', 'words'),
-    [
-        ('channels', 3, ['got 3', 'has 1']),
-        ('channels', 2, ['got 2', '1 or 3']),
-        ('fit', 'stretch', ["'stretch'", "'crop' or 'pad'"]),
-        ('resolution', 0, ['got 0', '1 or more']),
-    ],
-)
-def test_wrong_value(field, value, words):
-    fails(config(**{field: value}), field, *words)
-
-
-def test_too_large_to_pad(tmp_path):
-    fails(config(resolution=16, fit='pad'), 'resolution', 'got 16', '28×28', "'pad'")
-    small, large = np.zeros((8, 8, 1), np.uint8), np.zeros((8, 20, 1), np.uint8)
-    prepare(tmp_path, [small, large, small])  # found only when it is decoded
-    fails(config(name='tiny', data_dir=str(tmp_path), resolution=8, fit='pad'), 'resolution', 'got 8', '20×8')
-
-
-def test_no_pictures(tmp_path):
-    prepare(tmp_path, [{'label': 1}], {'label': tfds.features.Scalar(np.int64)})
-    fails(config(name='tiny', data_dir=str(tmp_path)), 'name', "no feature 'image'", 'it has label')
-
-
-def test_format_that_needs_tensorflow(copy):
-    info = copy / 'dataset_info.json'
-    info.write_text(info.read_text().replace('"array_record"', '"tfrecord"'))
-    command = f'tfds convert_format --dataset_version_dir={copy} --out_file_format=array_record'
-    fails(config(data_dir=str(copy.parents[1])), 'name', 'format tfrecord', command)
-
-
-def remove(path):
-    path.unlink()
-
-
-def truncate(path):
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def corrupt(path):
-    with path.open('r+b') as file:
-        file.seek(path.stat().st_size // 3)
-        file.write(bytes(3000))
-
-
-@pytest.mark.parametrize('harm', [remove, truncate, corrupt])
-@pytest.mark.parametrize('pattern', ['*-train.*', 'dataset_info.json', 'features.json'])
-def test_damage(copy, harm, pattern):
-    harm(next(copy.glob(pattern)))
-    fails(config(data_dir=str(copy.parents[1])), 'name', "'fashion_mnist_10k'", str(copy), 'cannot be read')
-
-
-def test_picture_that_cannot_be_decoded(tmp_path):
-    good = encoded(np.zeros((8, 8), np.uint8))
-    features = {'image': tfds.features.Image(shape=(8, 8, 1))}
-    prepare(tmp_path, [{'image': each} for each in (good, good[: len(good) // 2], good)], features)
-    fails(config(name='tiny', data_dir=str(tmp_path), resolution=8), 'name', 'cannot be read')
 
 
 # Order

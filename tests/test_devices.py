@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import make_gan, run_steps, small_config
+from helpers import make_gan, run_parallel, run_steps, small_config
 
 from gan_jax import device_step, parallel
 from gan_jax.gans import load_system
@@ -82,7 +82,7 @@ def test_pictures_are_cut_and_mirrored_alike_on_any_number_of_devices(monkeypatc
         like = TrainState(0, 0, jax.random.key(0), 0, {}, {}, {}, {}, {}, ())
         state = parallel.create_replicated(lambda: jax.tree.map(jnp.asarray, like), devices=devices)
         step = device_step.step_function(config, stage, gan, axis_name)
-        return parallel.parallelize(step, devices)(state, (), items)[1]
+        return run_parallel(parallel.parallelize(step, devices), state, (), items)[1]
 
     one, eight = seen(1), seen(8)
     for domain in 'ab':
@@ -95,5 +95,5 @@ def test_a_forgotten_average_is_found():
     devices = jax.local_devices()
     drift = parallel.parallelize(lambda state, resident, item: (state + item.sum(), item.sum()), devices)
     items = parallel.shard(np.arange(8, dtype=np.float32).reshape(8, 1, 1), devices)
-    state, _ = drift(parallel.replicate(np.float32(config.seed), devices), (), items)
+    state, _ = run_parallel(drift, parallel.replicate(np.float32(config.seed), devices), (), items)
     assert parallel.replicas_that_differ({'weight': state}) == ['weight']

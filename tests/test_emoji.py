@@ -1,6 +1,8 @@
 """Emoji of a font and of files become two domains, split by their characters."""
 
 import io
+import struct
+import zlib
 from types import SimpleNamespace
 
 import fontTools.ttLib
@@ -100,3 +102,21 @@ def test_mistakes_are_one_line(folder, tmp_path, monkeypatch):
     (tmp_path / 'no.ttf').write_bytes(b'no font')
     with pytest.raises(UserError, match=r'^--font: .*no.ttf. has no colour bitmaps'):
         emoji.of_font(str(tmp_path / 'no.ttf'))
+    (tmp_path / 'no.ttf').write_bytes(b'wOFF' + bytes(100))  # its tables might unpack to anything
+    with pytest.raises(
+        UserError, match=r'^--font: .*no.ttf. has no colour bitmaps \(ValueError: compressed\)'
+    ):
+        emoji.of_font(str(tmp_path / 'no.ttf'))
+
+
+def test_a_huge_picture_of_a_font_is_named(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(emoji, 'TESTED', FARMER)
+    header = struct.pack('>II', 100_000, 100_000) + bytes([8, 6, 0, 0, 0])
+    good = png('red')
+    huge = good[:16] + header + struct.pack('>I', zlib.crc32(b'IHDR' + header)) + good[33:]
+    monkeypatch.setattr('test_emoji.png', lambda colour: huge if colour == 'green' else good)
+    where = ['--name=pair', '--resolution=12', f'--data_dir={tmp_path / "data"}', '--font=font.ttf']
+    prepare.main(['emoji', str(folder), *where])
+    assert (
+        'left out U+1F468 U+1F3FD: ValueError: 100000 × 100000 pixels are too many' in capsys.readouterr().err
+    )

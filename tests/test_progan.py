@@ -13,11 +13,11 @@ from PIL import Image
 
 from gan_jax import equalized, loop, regularizers
 from gan_jax.base import UserError
-from gan_jax.checkpoint import state_sha256
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.fitting import memory_bytes
 from gan_jax.gans import progan
+from gan_jax.state_bytes import state_sha256
 from gan_jax.train_step import train_step
 
 

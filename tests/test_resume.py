@@ -1,53 +1,13 @@
 """A run that is killed or stopped and started again ends in the very state of one that was not."""
 
-import os
-import random
 import shlex
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 
 import pytest
 from helpers import ROOT, flags
-
-ENVIRONMENT = {**os.environ, 'JAX_NUM_CPU_DEVICES': '2'}
-
-
-def start(arguments):
-    # Into files, as a run would wait for ever to be rid of what it says into a pipe that nobody reads.
-    out, err = (tempfile.TemporaryFile('w+') for _ in range(2))  # noqa: SIM115
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / 'train.py'), *arguments], env=ENVIRONMENT, stdout=out, stderr=err
-    )
-    process.streams = out, err
-    return process
-
-
-def end(process, timeout=300):
-    """-> what it said, (out, err), once it has ended"""
-    process.wait(timeout)
-    said = []
-    for stream in process.streams:
-        stream.seek(0)
-        said.append(stream.read())
-        stream.close()
-    return said
-
-
-def last_line(arguments):
-    process = start(arguments)
-    out, err = end(process)
-    assert process.returncode == 0, err
-    return out.splitlines()[-1]
-
-
-def wait_for(path, process):
-    while not path.exists():
-        assert process.poll() is None, f'ended before {path.name} was there: {end(process)[1]}'
-        time.sleep(0.01)
-
+from runs import end, last_line, start, wait_for
 
 # `dcgan` twice: with its plain steps, and with every other piece of state there is.
 EVERYTHING = {
@@ -121,21 +81,3 @@ def test_a_finished_run_says_so_again_and_lists_its_checkpoints(tmp_path):
     )
     assert listed.stdout.splitlines()[-1] == ended
     assert len(listed.stdout.splitlines()) == 3  # keep_checkpoints
-
-
-@pytest.mark.slow
-def test_killed_again_and_again_at_any_moment_it_still_ends_the_same(tmp_path):
-    """Before the first step, while a checkpoint is written, between the last one and the curves: anywhere."""
-    every = {'checkpoint_every_steps': 20, 'log_every_steps': 20, 'sample_every_steps': 100}
-    unbroken = last_line([*flags('gan', num_steps=3000, **every), f'--workdir={tmp_path}/unbroken'])
-    arguments = [*flags('gan', num_steps=3000, **every), f'--workdir={tmp_path}/broken']
-    moments = random.Random(0)
-    for _ in range(6):
-        process = start(arguments)
-        try:
-            end(process, moments.uniform(3, 20))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            end(process)
-    assert last_line(arguments) == unbroken
-    assert (tmp_path / 'broken' / 'curves.png').exists()

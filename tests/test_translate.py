@@ -1,5 +1,8 @@
 """A person's own pictures through a generator that translates, whatever they are like."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from helpers import small_config
@@ -7,7 +10,7 @@ from PIL import Image
 
 from gan_jax import loop, sample, translate
 from gan_jax.base import TrainingFailed, UserError
-from gan_jax.pictures import read_picture
+from gan_jax.reading import read_picture
 
 
 @pytest.fixture(scope='module')
@@ -79,6 +82,18 @@ def test_a_broken_file_is_named_and_the_rest_is_done(workdir, folder, tmp_path, 
         main(workdir, f'--images={folder}', f'--out={tmp_path / "out"}')
     assert len(list((tmp_path / 'out').iterdir())) == 4
     assert 'broken.png: UnidentifiedImageError' in capsys.readouterr().err
+
+
+def test_a_huge_picture_is_named_and_the_rest_is_done(workdir, folder, tmp_path, capsys):
+    picture = (folder / 'a.png').read_bytes()
+    header = struct.pack('>II', 100_000, 100_000) + picture[24:29]
+    checksum = struct.pack('>I', zlib.crc32(b'IHDR' + header))
+    (folder / 'huge.png').write_bytes(picture[:16] + header + checksum + picture[33:])
+    with pytest.raises(TrainingFailed, match=r'^1 of 5 files could not be translated: .*huge.png$'):
+        main(workdir, f'--images={folder}', f'--out={tmp_path / "out"}')
+    assert len(list((tmp_path / 'out').iterdir())) == 4
+    told = 'huge.png: ValueError: 100000 × 100000 pixels are too many; takes at most 89,478,485\n'
+    assert told in capsys.readouterr().err
 
 
 def test_a_reader_without_words_is_told_by_its_kind(monkeypatch):

@@ -28,6 +28,7 @@ CLASSES = ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat']
 CLASSES += ['Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot']
 PER_CLASS = {'train': 1000, 'test': 100}
 EMBEDDED = Path(__file__).parent / 'embedded'
+MOST_BYTES = 2**26  # read out of a source file, of which the largest holds 47,040,016
 
 
 def png(image):
@@ -60,7 +61,8 @@ def read_idx(path):
         UserError: the file is missing, or is not one.
     """
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            content = file.read(MOST_BYTES)
         shape = struct.unpack_from(f'>{content[3]}I', content, 4)
         return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
     except (OSError, EOFError, IndexError, ValueError, struct.error, zlib.error) as error:

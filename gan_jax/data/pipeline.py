@@ -38,7 +38,7 @@ def _permutation(num_examples, seed, epoch):
     return np.argsort(numbers, kind='stable')
 
 
-def feed(images, dispatches, *, seed, num_devices, resident):
+def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), patience=None, stalled=None):
     """Yields what each dispatch needs, prepared ahead by a background thread.
 
     Args:
@@ -50,9 +50,13 @@ def feed(images, dispatches, *, seed, num_devices, resident):
         num_devices: D. Device d gets examples d * B / D .. (d + 1) * B / D - 1 of each step, so that the
             global batch is the same for any D.
         resident: whether the data set lies on the devices, so that they need indices alone.
+        mine: which of the D devices to feed, those of this process.
+        patience: seconds without anything new after which, and after each of which again, `stalled` is told.
+        stalled: (seconds) -> None, how long has been waited.
 
     Yields:
-        by domain, int32 indices [D, K, B / D] if resident, else uint8 images [D, K, B / D, H, W, C].
+        by domain, int32 indices [D', K, B / D] if resident, else uint8 images [D', K, B / D, H, W, C],
+        D' being the number of `mine`.
 
     Raises:
         UserError: what `images.images` raises, when the dispatch that met it is asked for.
@@ -60,7 +64,7 @@ def feed(images, dispatches, *, seed, num_devices, resident):
 
     def of_domain(source, seed, first_image, num_steps, examples_per_step):
         indices = order(len(source), seed, first_image, first_image + num_steps * examples_per_step)
-        indices = indices.reshape(num_steps, num_devices, -1).swapaxes(0, 1)
+        indices = indices.reshape(num_steps, num_devices, -1).swapaxes(0, 1)[mine]
         if resident:
             return indices.astype(np.int32)
         pictures = source.images(indices.reshape(-1))
@@ -78,9 +82,19 @@ def feed(images, dispatches, *, seed, num_devices, resident):
                 ready.append(thread.submit(prepare, *dispatch))
             if not ready:
                 return
-            yield ready.popleft().result()
+            yield _wait(ready.popleft(), patience, stalled)
     finally:
         thread.shutdown(cancel_futures=True)
+
+
+def _wait(future, patience, stalled):
+    for number in itertools.count(1):
+        try:
+            return future.result(patience)
+        except TimeoutError:
+            if future.done():  # it has raised that itself
+                raise
+            stalled(number * patience)
 
 
 def first_images(images, seed):

@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 
 from gan_jax.base import UserError
+from gan_jax.data.description import Refused, check_shards, open_builder
+from gan_jax.reading import open_picture
 
 EMBEDDED = Path(__file__).parent / 'embedded'
 NAME = re.compile(r'(\w+)(?:/([\w+.-]+))?(?::([\d.*]+))?')  # name, name/configuration, name:version
@@ -71,7 +73,7 @@ class Images:
         return self.images(np.arange(len(self)))
 
     def _decode(self, record):
-        with Image.open(io.BytesIO(self.encoded(record))) as file:
+        with open_picture(io.BytesIO(self.encoded(record))) as file:
             picture = file.convert('L' if self.channels == 1 else 'RGB')
         return np.asarray(self._fit(picture)).reshape(self.resolution, self.resolution, self.channels)
 
@@ -122,7 +124,7 @@ def open_images(config, invert=False):
     import tensorflow_datasets as tfds  # here, because it takes a while and is not needed for a dry run
 
     try:
-        builder: Any = tfds.builder_from_directory(folder)
+        builder = open_builder(folder)
         splits = builder.info.splits
         formats = sorted(format.value for format in builder.info.available_file_formats())
     except Exception as error:
@@ -133,24 +135,17 @@ def open_images(config, invert=False):
             'cannot be read at random without TensorFlow; convert it, once: pip install tensorflow-cpu, '
             f'then tfds convert_format --dataset_version_dir={folder} --out_file_format=array_record'
         )
-    feature = dict(builder.info.features).get('image')
-    if not isinstance(feature, tfds.features.Image) or feature.np_dtype != np.uint8:
-        raise UserError(
-            f"--config.data.name: {config.name!r} in {folder} has no feature 'image' of 8-bit pictures; "
-            f'it has {_list(builder.info.features)}'
-        )
-    shape: Any = feature.shape  # TFDS's type for it would do for any feature
-    height, width, channels = shape
+    features = builder.info.features
+    height, width, channels = features['image'].shape
     if channels not in (None, config.channels):
         raise UserError(f'--config.data.channels: got {config.channels}, but {config.name!r} has {channels}')
     _check_split(config, splits)
     try:
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         records = builder.as_data_source(config.split, deserialize_method=raw, file_format='array_record')
+        check_shards(folder, builder.info.splits[config.split].file_instructions)  # none is open yet
     except Exception as error:
         raise _unreadable(config.name, folder, error) from error
-    # The picture alone: labels and the rest are not parsed.
-    features: Any = tfds.features.FeaturesDict({'image': feature})
     skip = {'image': tfds.decode.SkipDecoding()}  # Pillow decodes, whether or not OpenCV is installed
 
     def encoded(record):
@@ -214,6 +209,8 @@ def _find(name, data_dir):
 
 
 def _unreadable(name, folder, error):
+    if isinstance(error, Refused):
+        return UserError(f'--config.data.name: {name!r} in {folder} {error}')
     if isinstance(error, UserError):
         return error
     cause = f'{type(error).__name__}: {_first_line(error)}'

@@ -138,10 +138,9 @@ def check(config) -> None:
             f'{data.resolution} of --config.data.resolution, which is cut out of it, or more'
         )
     check_countable(stages(config), '--config.gan.constant_kimg', gan.constant_kimg)
-    if gan.constant_kimg + gan.decay_kimg <= 0:
-        raise UserError(
-            '--config.gan.constant_kimg: 0 will not do with a decay_kimg of 0; takes a number above 0'
-        )
+    if not stages(config)[0].num_steps:
+        given = f'{gan.constant_kimg:g} will not do with a decay_kimg of {gan.decay_kimg:g}'
+        raise UserError(f'--config.gan.constant_kimg: {given}; takes one with which the run sees a picture')
 
 
 def make(config, stage: Stage, axis_name: str | None) -> GAN:

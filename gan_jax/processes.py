@@ -1,0 +1,120 @@
+"""Several processes as one run: how they find each other, and the little on which they have to agree."""
+
+import functools
+import re
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+
+from gan_jax import fields, parallel
+from gan_jax.base import UserError
+
+HEARTBEAT_SECONDS = 30  # a process silent for so long is taken for dead, and all others end
+SHUTDOWN_SECONDS = 20  # that one which ends by a mistake of its own waits for the others
+ADDRESS = re.compile(r'|auto|[^\s:]+:\d{1,5}|\[[\da-fA-F:.]+\]:\d{1,5}')
+FIELDS = {
+    'distributed.coordinator': fields.text(
+        "host:port of the first process, auto (TPU pod, Slurm or Open MPI), or '' for a process alone",
+        lambda text: ADDRESS.fullmatch(text) is not None,
+    ),
+    'distributed.num_processes': fields.whole(least=1, most=2**20),
+    'distributed.process_id': fields.whole(least=0, most=2**20),
+}
+
+
+def check(distributed) -> None:
+    """Raises UserError where the fields of `config.distributed` do not fit together."""
+    number, own = distributed.num_processes, distributed.process_id
+    if own >= number:
+        raise UserError(
+            f'--config.distributed.process_id: {own} will not do with {number} processes; '
+            f'takes 0 to {number - 1}'
+        )
+    if number > 1 and not distributed.coordinator:
+        raise UserError(
+            "--config.distributed.coordinator: '' will not do with several processes; "
+            'takes host:port of the first'
+        )
+    if number > 1 and distributed.coordinator == 'auto':
+        raise UserError(
+            f"--config.distributed.num_processes: {number} will not do with 'auto', which tells it; takes 1"
+        )
+
+
+def join(distributed) -> None:
+    """Makes this process one of several, as `config.distributed` says; call it before JAX has devices.
+
+    Where one of them dies, JAX ends all others within a minute: at once for the first, otherwise after
+    HEARTBEAT_SECONDS.
+
+    Raises:
+        UserError: the others could not be found.
+    """
+    if not distributed.coordinator or jax.distributed.is_initialized():
+        return
+    # Its handler of SIGTERM would take the place of the run's, which knows SIGINT as well.
+    jax.config.update('jax_enable_preemption_service', False)
+    own = (distributed.coordinator, distributed.num_processes, distributed.process_id)
+    given = () if distributed.coordinator == 'auto' else own
+    try:
+        jax.distributed.initialize(
+            *given,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+        )
+    except (RuntimeError, ValueError) as error:
+        first_line = str(error).partition('\n')[0]
+        raise UserError(
+            f'--config.distributed.coordinator: {distributed.coordinator!r} gives no other process '
+            f'({first_line}); takes host:port of the first, reachable from here'
+        ) from None
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes: logs, pictures and checkpoints."""
+    return jax.process_index() == 0
+
+
+def of_first(function: Callable[[], bytes | None]) -> bytes:
+    """What `function()` gives in the first process, in all; raises the UserError that it raised there."""
+    if jax.process_count() == 1:
+        return function() or b''
+    given = b''
+    if is_first():
+        try:
+            given = b'+' + (function() or b'')
+        except UserError as error:
+            given = b'-' + str(error).encode()
+    with jax.transfer_guard('allow'):
+        # As bytes: a sum of floats, which a broadcast is, would lose the sign of zero.
+        size = int(_broadcast(np.array([len(given)], np.int64).view(np.uint8)).view(np.int64)[0])
+        given = _broadcast(np.frombuffer(given or bytes(size), np.uint8)).tobytes()
+    if given[:1] == b'-':
+        raise UserError(given[1:].decode())
+    return given[1:]
+
+
+def _broadcast(numbers: np.ndarray) -> np.ndarray:
+    return np.asarray(multihost_utils.broadcast_one_to_all(numbers))
+
+
+def in_any(flag: Callable[[], bool], devices) -> Callable[[], bool]:
+    """Asks all processes whether `flag()`; all must ask at the same place between their dispatches.
+
+    Returns:
+        The answer, `() -> bool`, the same in all. In several processes it is about this moment and comes when
+        the devices get there; a process alone asks itself when it is called.
+    """
+    if jax.process_count() == 1:
+        return flag
+    votes = np.full(len(parallel.local(devices)), flag())
+    answer = _any_of(tuple(devices))(parallel.shard(votes, devices))
+    return lambda: bool(parallel.fetch(answer))
+
+
+@functools.cache
+def _any_of(devices):
+    return jax.jit(jnp.any, out_shardings=parallel.replicated(devices))

@@ -1,0 +1,91 @@
+"""Pictures from outside, whoever made them: which files are read, and how large one may be."""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff'}
+# How a file of each kind begins, and Pillow's reader of it. `Image.open` would try whatever Pillow knows, of
+# which some starts other programs, and would print a warning of its own where a picture is large.
+READERS = {
+    rb'\x89PNG': PngImageFile,
+    rb'\xff\xd8\xff': JpegImageFile,
+    rb'RIFF....WEBP': WebPImageFile,
+    rb'BM': BmpImageFile,
+    rb'GIF8': GifImageFile,
+    rb'II|MM': TiffImageFile,
+}
+# In a picture; from here on Pillow itself warns at every touch. `read_picture` holds four copies: 1.4 GB.
+MOST_PIXELS_READ = 89_478_485
+MOST_BYTES_READ = 4 * MOST_PIXELS_READ  # in a file: a picture of four channels that is not compressed
+TILE = 322, 323  # the tags of width and length of a TIFF's tiles, each of which is decoded whole
+
+
+def picture_files(folder):
+    """All pictures in a folder and below it, by their suffixes, in order: a list of paths."""
+    pictures = (path for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)
+    # Links to nowhere are told as broken; folders are left out, and pipes, on which reading would wait.
+    return sorted(path for path in pictures if path.is_file() or not path.exists())
+
+
+def open_picture(file):
+    """A Pillow image of which the header alone has been read, and of a size that may be decoded.
+
+    Args:
+        file: a binary file that is open.
+
+    Raises:
+        ValueError: it has too many bytes or pixels.
+        Exception: what Pillow's readers raise.
+    """
+    num_bytes = file.seek(0, io.SEEK_END)
+    if num_bytes > MOST_BYTES_READ:
+        raise ValueError(f'{num_bytes:,} bytes are too many; takes at most {MOST_BYTES_READ:,}')
+    file.seek(0)
+    beginning = file.read(12)
+    file.seek(0)
+    reader = next((READERS[kind] for kind in READERS if re.match(kind, beginning, re.DOTALL)), None)
+    if reader is None:
+        raise UnidentifiedImageError(f'none of {", ".join(sorted(SUFFIXES))}')
+    try:
+        picture = reader(file)
+    except SyntaxError as error:  # Pillow's word for what is not of the kind that it began as
+        raise UnidentifiedImageError(str(error)) from None
+    tags = getattr(picture, 'tag_v2', {})
+    for width, height in (picture.size, [int(tags.get(tag, 1)) for tag in TILE]):
+        if width * height > MOST_PIXELS_READ:
+            raise ValueError(f'{width} × {height} pixels are too many; takes at most {MOST_PIXELS_READ:,}')
+    return picture
+
+
+def read_picture(source, channels, background='white'):
+    """A person's picture, upright, on `background` where it is transparent: a Pillow image.
+
+    Args:
+        source: a path, or what else has `open`, which gives a binary file.
+        channels: 1 or 3.
+        background: a colour that Pillow knows.
+
+    Raises:
+        ValueError: it is too large, or its pixels are floats of any range.
+        Exception: what Pillow's readers raise.
+    """
+    with source.open('rb') as file, open_picture(file) as opened:
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode == 'F':
+            raise ValueError('its pixels are floats')
+        if picture.mode.startswith('I'):  # 16 bits, which Pillow would cut off at 255
+            picture = Image.fromarray((np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
+        picture = picture.convert('RGBA')
+    canvas = Image.new('RGBA', picture.size, background)
+    canvas.alpha_composite(picture)
+    return canvas.convert('L' if channels == 1 else 'RGB')

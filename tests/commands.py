@@ -1,0 +1,63 @@
+"""What people type, run within the tests, and what it must not touch."""
+
+import hashlib
+import runpy
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from helpers import ROOT, make_gan, small_config
+
+from gan_jax import checkpoint, cli, prepare, sample
+from gan_jax.config import to_json
+from gan_jax.data import make_fashion_mnist_10k
+from gan_jax.train_state import create_train_state
+
+train = runpy.run_path(str(ROOT / 'train.py'))['main']
+VERBS = {  # file -> what it runs
+    'train.py': train,
+    'gan_jax/sample.py': sample.main,
+    'gan_jax/checkpoint.py': checkpoint.main,
+    'gan_jax/prepare.py': prepare.main,
+    'gan_jax/data/make_fashion_mnist_10k.py': make_fashion_mnist_10k.main,
+}
+
+
+def tree(folder):
+    """Every path below a folder with a hash of what it holds, but for a run's lock, which says who has it."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else 'not a file'
+        for path in sorted(Path(folder).rglob('*'))
+        if path.name != 'lock'
+    }
+
+
+def parser_of(main):
+    """The parser of a command's arguments."""
+
+    class Made(Exception):
+        pass
+
+    def instead_of_parsing(parser, arguments):
+        raise Made(parser)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli.Parser, 'parse_args', instead_of_parsing)
+        with pytest.raises(Made) as made:
+            main([])
+    return made.value.args[0]
+
+
+def make_run(workdir):
+    """Makes the workdir of an untrained GAN with a checkpoint at step 0."""
+    config = small_config('gan')
+    workdir.mkdir()
+    (workdir / 'config.json').write_text(to_json(config))
+    shape = (config.batch_size, config.data.resolution, config.data.resolution, config.data.channels)
+    create = partial(create_train_state, gan=make_gan(config))
+    state = jax.jit(create)(jax.random.key(0), {'image': np.zeros(shape, np.float32)})
+    checkpoints = checkpoint.Checkpoints(workdir, keep=1)
+    checkpoints.save(state)
+    checkpoints.close()

@@ -1,0 +1,83 @@
+"""SIGTERM and SIGINT at each of the moments of a run: exit code 75, and then the state of an unbroken run."""
+
+import signal
+
+import pytest
+from helpers import flags
+from runs import end, ended, last_line, start
+
+from gan_jax.checkpoint import Checkpoints
+
+# Level 0 to step 48, fading in to step 96, settled to step 160.
+GROWING = {
+    'steps_per_dispatch': 4,
+    'gan__settle_kimg': '0.768,1.024',
+    'gan__fade_kimg': '0.768',
+    'log_every_steps': 20,
+    'sample_every_steps': 40,
+    'checkpoint_every_steps': 40,
+    'num_steps': 160,
+}
+SIGNAL = 'once(lambda: os.kill(os.getpid(), signal.{signal}))'
+MOMENTS = {
+    'the data are being opened': ('loop', 'open_domains', 'SIGTERM'),
+    'the first compilation': ('compilation.Programs', '_compile', 'SIGTERM'),
+    'memory is being checked': ('loop', 'check_memory', 'SIGINT'),
+    'the state is being made': ('loop', 'saved_or_new', 'SIGTERM'),
+    'data are being waited for': ('loop', 'next_item', 'SIGINT'),
+    'a line is being written': ('writers.MetricsWriter', 'write', 'SIGTERM'),
+    'samples are being drawn': ('record', 'save_grid', 'SIGTERM'),
+    'samples are being written': ('pictures', 'write_atomically', 'SIGINT'),
+    'a checkpoint is being begun': ('checkpoint.Checkpoints', 'save', 'SIGTERM'),
+    'a checkpoint is being written': ('checkpoint', '_checkpointer', 'SIGTERM'),
+    'a checkpoint is being finished': ('manifest', 'write', 'SIGINT'),
+    'an old checkpoint is being deleted': ('checkpoint.Checkpoints', '_delete', 'SIGTERM'),
+    'one stage gives way to the next': ('loop', 'reset_optimizers', 'SIGTERM'),
+    'a level of growth is being kept': ('record', 'keep_level', 'SIGINT'),
+}
+
+
+def trouble(owner, name, number):
+    module, _, attribute = owner.partition('.')
+    owner = f'{module}.{attribute}' if attribute else module
+    return f'from gan_jax import {module}\nbefore({owner}, {name!r}, {SIGNAL.format(signal=number)})'
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+    return last_line([*flags('progan', **GROWING), f'--workdir={tmp_path_factory.mktemp("unbroken")}'])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_a_signal_while(moment, unbroken, tmp_path):
+    owner, name, number = MOMENTS[moment]
+    arguments = [*flags('progan', keep_checkpoints=1, **GROWING), f'--workdir={tmp_path}/run']
+    process = start(arguments, trouble=trouble(owner, name, number))
+    said = ended(process, 75, f'{number} at step ', 'checkpoint written')
+    step = int(said.rpartition(f'{number} at step ')[2].partition(':')[0])
+    assert Checkpoints(tmp_path / 'run').steps()[-1] == step < 160
+    assert last_line(arguments) == unbroken
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize('second', ['SIGTERM', 'SIGINT'])
+def test_a_second_signal_ends_at_once_and_leaves_the_last_good_checkpoint(second, unbroken, tmp_path):
+    arguments = [*flags('progan', **GROWING), f'--workdir={tmp_path}/run']
+    twice = (
+        'from gan_jax import checkpoint\n'
+        'calls = []\n'
+        'def act():\n'
+        '    calls.append(True)\n'
+        '    if len(calls) == 2:\n'
+        '        os.kill(os.getpid(), signal.SIGTERM)\n'
+        '        import time; time.sleep(1)  # in the main thread, which answers the first\n'
+        f'        os.kill(os.getpid(), signal.{second})\n'
+        "before(checkpoint.Checkpoints, 'save', act)"
+    )
+    process = start(arguments, trouble=twice)
+    out, _ = end(process)
+    assert process.returncode == -getattr(signal, second)
+    assert 'sha256' not in out
+    assert Checkpoints(tmp_path / 'run').steps() == [40]
+    assert last_line(arguments) == unbroken

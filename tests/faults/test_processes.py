@@ -1,0 +1,149 @@
+"""Several processes as one run: the same numbers, the same ends, and nothing lost when one of them dies."""
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+from helpers import flags
+from runs import end, ended, kill, last_line, start, start_several, wait_for
+
+from gan_jax.checkpoint import Checkpoints
+
+EVERY = {
+    'steps_per_dispatch': 10,
+    'checkpoint_every_steps': 40,
+    'log_every_steps': 20,
+    'sample_every_steps': 200,
+}
+
+
+def end_well(processes):
+    """The last line that the first says; the others say nothing."""
+    said = [end(process) for process in processes]
+    for process, (_, err) in zip(processes, said, strict=True):
+        assert process.returncode == 0, err
+    lines = [[line for line in out.splitlines() if 'Gloo' not in line] for out, _ in said]
+    assert lines[1:] == [[]] * (len(processes) - 1)
+    return lines[0][-1]
+
+
+def records(workdir):
+    return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize('placement', ['device', 'host'])
+def test_two_by_two_is_one_by_four(placement, tmp_path):
+    """Over 20 steps of the original GAN, which takes SGD; replicas are compared at each line."""
+    arguments = flags('gan', num_steps=20, log_every_steps=1, data__placement=placement)
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    last_line([*arguments, f'--workdir={one}'], num_devices=4)
+    last = end_well(start_several([*arguments, f'--workdir={two}'], 2, 2))
+    assert last.startswith('step 20 ')
+    assert [record['step'] for record in records(two)] == list(range(1, 21))
+    for ours, theirs in zip(records(two), records(one), strict=True):
+        for name in theirs:
+            if name not in ('images_per_second', 'data_wait_fraction'):
+                np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize('victim', [0, 1])
+def test_one_dies_all_end_and_go_on_together(victim, unbroken, tmp_path):
+    workdir = tmp_path / 'run'
+    arguments = [*flags('gan', num_steps=400, **EVERY), f'--workdir={workdir}']
+    processes = start_several(arguments, 2, 2)
+    wait_for(workdir / 'checkpoints' / '80', processes[0])
+    kill(processes[victim])
+    died = time.monotonic()
+    out, err = end(processes[1 - victim], timeout=60)
+    assert time.monotonic() - died < 60
+    assert processes[1 - victim].returncode != 0
+    assert 'sha256' not in out
+    assert 'another task died' in err
+    assert end_well(start_several(arguments, 2, 2)) == unbroken
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize('told', [[0], [1], [0, 1]])
+def test_one_is_told_to_stop_all_stop_at_one_step(told, unbroken, tmp_path):
+    workdir = tmp_path / 'run'
+    arguments = [*flags('gan', num_steps=400, **EVERY), f'--workdir={workdir}']
+    processes = start_several(arguments, 2, 2)
+    wait_for(workdir / 'checkpoints' / '40', processes[0])
+    for number in told:
+        processes[number].send_signal(signal.SIGTERM)
+    steps = set()
+    for number, process in enumerate(processes):
+        by = 'SIGTERM' if number in told else 'another process'
+        said = ended(process, 75, f'{by} at step ', 'checkpoint written')
+        steps.add(int(said.rpartition(' at step ')[2].partition(':')[0]))
+    assert len(steps) == 1
+    assert Checkpoints(workdir).steps()[-1] == steps.pop() < 400
+    assert end_well(start_several(arguments, 2, 2)) == unbroken
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+    """The last line of the run of two processes with two devices each."""
+    folder = tmp_path_factory.mktemp('unbroken')
+    return end_well(start_several([*flags('gan', num_steps=400, **EVERY), f'--workdir={folder}'], 2, 2))
+
+
+@pytest.mark.faults
+def test_a_mistake_that_only_the_first_can_see_ends_all(tmp_path):
+    arguments = flags('gan', num_steps=20)
+    last_line([*arguments, f'--workdir={tmp_path}'])
+    others = [*flags('gan', num_steps=20, seed=5), f'--workdir={tmp_path}']
+    for process in start_several(others, 2, 2):
+        ended(process, 2, 'was made by another config: --config.seed (was 0, now 5)')
+
+
+@pytest.mark.faults
+def test_a_process_that_fails_alone_ends_the_others(tmp_path):
+    """Its data cannot be read any more, say; it tells why, and the other ends within a minute."""
+    arguments = [*flags('gan', num_steps=100_000, **EVERY), f'--workdir={tmp_path}/run']
+    fails = (
+        'from gan_jax import loop\n'
+        'from gan_jax.base import TrainingFailed\n'
+        'calls = []\n'
+        'def act():\n'
+        '    calls.append(True)\n'
+        '    if len(calls) == 30:\n'
+        "        raise TrainingFailed('the disk is gone')\n"
+        "before(loop, 'next_item', act)"
+    )
+    first, second = start_several(arguments, 2, 2, {1: fails})
+    _, err = end(second)
+    assert second.returncode != 0  # JAX's own, which waits for the first in vain and aborts
+    assert err.startswith('the disk is gone\n')
+    out, _ = end(first, timeout=60)
+    assert first.returncode != 0
+    assert 'sha256' not in out
+
+
+@pytest.mark.faults
+def test_other_devices_and_other_processes_go_on_with_the_same_numbers(tmp_path):
+    """8 devices, then 2, then 2 processes with one each, then 1, in one run: as 8 all along, to rounding."""
+    arguments = flags('gan', num_steps=400, **EVERY)
+    last_line([*arguments, f'--workdir={tmp_path}/eight'], num_devices=8)
+    workdir = tmp_path / 'run'
+    arguments.append(f'--workdir={workdir}')
+    for num_processes, num_devices, step in ((1, 8, 80), (1, 2, 160), (2, 1, 240)):
+        several = num_processes > 1
+        processes = (
+            start_several(arguments, num_processes, num_devices)
+            if several
+            else [start(arguments, num_devices)]
+        )
+        wait_for(workdir / 'checkpoints' / str(step), processes[0])
+        processes[0].send_signal(signal.SIGTERM)
+        for process in processes:
+            ended(process, 75)
+    last_line(arguments, num_devices=1)
+    for ours, theirs in zip(records(workdir), records(tmp_path / 'eight'), strict=True):
+        for player in ('discriminator', 'generator'):
+            name = f'{player}_loss'
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, err_msg=f'{name} {ours["step"]}')

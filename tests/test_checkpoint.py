@@ -1,0 +1,205 @@
+"""Checkpoints that cannot hurt: a broken one is named and passed over, and no other is ever lost."""
+
+import errno
+import shutil
+from functools import partial
+
+import jax
+import pytest
+from helpers import domain_batches, make_gan, small_config
+
+from gan_jax import manifest
+from gan_jax.base import UserError
+from gan_jax.checkpoint import Checkpoints, superfluous
+from gan_jax.state_bytes import from_bytes, state_sha256, to_bytes
+from gan_jax.train_state import create_train_state
+
+
+@pytest.fixture(scope='module')
+def state():
+    config = small_config('cyclegan')
+    images = {domain: batch[0] for domain, batch in domain_batches(config, 1).items()}
+    return jax.jit(partial(create_train_state, gan=make_gan(config)))(jax.random.key(0), images)
+
+
+def at(state, step):
+    """The state as it were at another step, with other numbers."""
+    params = jax.tree.map(lambda x: x + step, state.params)
+    return state.replace(step=state.step + step, images_seen=state.images_seen + 16 * step, params=params)
+
+
+@pytest.fixture(scope='module')
+def saved(state, tmp_path_factory):
+    """A workdir with checkpoints at steps 1 and 2."""
+    workdir = tmp_path_factory.mktemp('saved')
+    write(workdir, state, [1, 2])
+    return workdir
+
+
+def write(workdir, state, steps, keep=9, say=print):
+    checkpoints = Checkpoints(workdir, keep, say)
+    for step in steps:
+        checkpoints.save(at(state, step))
+    checkpoints.wait()
+    checkpoints.close()
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob('*') if path.is_file())
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path):
+    path.write_bytes(b'')
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def link(path):
+    """The same bytes, but from elsewhere, where anybody may change them."""
+    elsewhere = path.with_name('elsewhere')
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize('damage', [cut, empty, flip, link, lambda path: path.unlink()])
+def test_any_damage_to_any_file_of_the_newest_is_told_and_passed_over(damage, saved, state, tmp_path):
+    number = len(files(saved / 'checkpoints' / '2'))
+    assert number > 5
+    for place in range(number):
+        workdir = shutil.copytree(saved, tmp_path / str(place))
+        path = files(workdir / 'checkpoints' / '2')[place]
+        damage(path)
+        said = []
+        checkpoints = Checkpoints(workdir, keep=9, say=said.append)
+        restored = checkpoints.restore_newest(state)
+        assert state_sha256(restored) == state_sha256(at(state, 1)), path
+        assert len(said) == 1, said
+        assert said[0].startswith('the checkpoint at step 2 is broken (')
+        assert checkpoints.steps() == [1]
+        assert (workdir / 'checkpoints' / '2.broken').is_dir()  # nothing is thrown away
+    write(workdir, state, [2])  # the run comes there again
+    assert state_sha256(Checkpoints(workdir).restore_newest(state)) == state_sha256(at(state, 2))
+
+
+def test_every_bit_of_a_checkpoint_counts(saved, state, tmp_path):
+    """One bit of each of many bytes of all files, in turn; those of the manifest among them."""
+    workdir = shutil.copytree(saved, tmp_path / 'run')
+    for path in files(workdir / 'checkpoints' / '2'):
+        whole = path.read_bytes()
+        for place in range(0, len(whole), max(1, len(whole) // 7)):
+            changed = bytearray(whole)
+            changed[place] ^= 1 << place % 8
+            path.write_bytes(changed)
+            with pytest.raises(ValueError, match=r'damaged|changed|missing|bytes instead'):
+                Checkpoints(workdir).facts(2)
+        path.write_bytes(whole)
+    assert Checkpoints(workdir).facts(2)['state_sha256'] == state_sha256(at(state, 2))
+
+
+def test_a_file_too_many_is_told(saved, tmp_path):
+    workdir = shutil.copytree(saved, tmp_path / 'run')
+    (workdir / 'checkpoints/2/state/more').write_text('')
+    with pytest.raises(ValueError, match=r'state/more is not in manifest.json'):
+        Checkpoints(workdir).facts(2)
+
+
+def test_a_state_that_is_not_the_one_saved_is_not_taken(saved, state, tmp_path):
+    """Though all files are as their manifest says, which somebody has made to fit."""
+    workdir = shutil.copytree(saved, tmp_path / 'run')
+    first, second = (workdir / 'checkpoints' / step for step in '12')
+    shutil.rmtree(second / 'state')
+    shutil.copytree(first / 'state', second / 'state')
+    facts = manifest.read(first) | {'step': 2}
+    (second / 'manifest.json').unlink()
+    manifest.write(second, facts | {'state_sha256': '0' * 64})
+    with pytest.raises(ValueError, match='the state is not the one that was saved'):
+        Checkpoints(workdir).restore(2, state)
+
+
+def test_a_checkpoint_of_another_network_is_not_taken(saved):
+    config = small_config('cyclegan', gan__generator_width=3)
+    images = {domain: batch[0] for domain, batch in domain_batches(config, 1).items()}
+    other = jax.eval_shape(partial(create_train_state, gan=make_gan(config)), jax.random.key(0), images)
+    with pytest.raises(ValueError, match='it is of another network: '):
+        Checkpoints(saved).restore(2, other)
+
+
+def test_where_all_are_broken_nothing_is_touched(saved, state, tmp_path):
+    workdir = shutil.copytree(saved, tmp_path / 'run')
+    for step in '12':
+        cut(workdir / 'checkpoints' / step / 'manifest.json')
+    before = files(workdir)
+    with pytest.raises(UserError, match=r'is whole, that of step 2 as manifest.json is damaged'):
+        Checkpoints(workdir, keep=1).restore_newest(state)
+    assert files(workdir) == before
+
+
+def test_reading_changes_nothing(saved, state, tmp_path):
+    workdir = shutil.copytree(saved, tmp_path / 'run')
+    flip(files(workdir / 'checkpoints' / '2')[0])
+    (workdir / 'checkpoints' / '.3.tmp').mkdir()  # a run may be writing it
+    before = sorted(workdir.rglob('*'))
+    Checkpoints(workdir).restore_newest(state)
+    assert sorted(workdir.rglob('*')) == before
+
+
+def test_what_a_kill_left_half_written_is_no_checkpoint(saved, state, tmp_path):
+    workdir = shutil.copytree(saved, tmp_path / 'run')
+    shutil.copytree(workdir / 'checkpoints' / '2', workdir / 'checkpoints' / '.3.tmp')
+    checkpoints = Checkpoints(workdir, keep=9)
+    assert checkpoints.steps() == [1, 2]
+    assert int(checkpoints.restore_newest(state).step) == 2
+    assert not (workdir / 'checkpoints' / '.3.tmp').exists()
+
+
+@pytest.mark.parametrize('place', ['gan_jax.checkpoint._checkpointer', 'gan_jax.manifest.write', 'os.rename'])
+def test_a_save_that_fails_is_told_and_leaves_the_others(place, saved, state, tmp_path, monkeypatch):
+    workdir, said = shutil.copytree(saved, tmp_path / 'run'), []
+    checkpoints = Checkpoints(workdir, keep=1, say=said.append)
+    checkpoints.restore_newest(state)
+    before = files(workdir)
+
+    def fail(*arguments, **keywords):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, fail)
+        checkpoints.save(at(state, 3))
+        checkpoints.wait()
+    assert files(workdir) == before
+    (line,) = said
+    assert line.startswith('step 3: the checkpoint could not be written (OSError: ')
+    assert line.endswith('No space left on device); the last good checkpoint is at step 2')
+    checkpoints.save(at(state, 4))  # and the next one is tried
+    checkpoints.wait()
+    assert checkpoints.steps() == [4]
+    assert checkpoints.saved_step == 4
+
+
+def test_retention_keeps_the_newest_and_what_is_marked(state, tmp_path):
+    write(tmp_path, state, [1, 2], keep=2)
+    (tmp_path / 'checkpoints/1/keep').touch()
+    write(tmp_path, state, [3, 4, 5], keep=2)
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.steps() == [1, 4, 5]
+    assert [checkpoints.facts(step)['step'] for step in checkpoints.steps()] == [1, 4, 5]
+
+
+def test_what_is_superfluous():
+    assert superfluous([1, 2, 3, 4], 1, lambda step: False) == [1, 2, 3]
+    assert superfluous([4, 2, 3, 1], 2, lambda step: step == 2) == [1]
+    assert superfluous([7], 1, lambda step: False) == []
+    assert superfluous([1, 2], 5, lambda step: False) == []
+
+
+def test_a_state_goes_through_bytes_unchanged(state):
+    negative_zeros = state.replace(params=jax.tree.map(lambda x: -0.0 * x, state.params))
+    assert state_sha256(from_bytes(to_bytes(negative_zeros), state)) == state_sha256(negative_zeros)
