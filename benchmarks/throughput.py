@@ -21,6 +21,7 @@ from benchmarks.stages import stages_table, whole_run
 from benchmarks.sweep import draw, table
 from gan_jax import cli, fields, parallel
 from gan_jax.base import UserError
+from gan_jax.compilation import fix_choices
 from gan_jax.config import load_config
 from gan_jax.gans import load_system
 from gan_jax.pictures import write_atomically
@@ -29,6 +30,8 @@ from gan_jax.pictures import write_atomically
 def main(arguments: list[str]) -> None:
     """Reads the command line, measures, prints a table and writes one JSON object."""
     options, overrides = parse(arguments)
+    if overrides.get('deterministic') == 'true':
+        fix_choices()
     devices = parallel.all_devices()
     if options.sweep:
         field, values = options.sweep

@@ -35,6 +35,8 @@ def locked(workdir: Path):
                 f'--workdir: {str(workdir)!r} is in use by {holder}; '
                 'takes another folder, or the end of that run'
             ) from None
+        except OSError:
+            pass  # a file system without locks, which cannot keep anybody out
         with contextlib.suppress(OSError):  # it says who has it, and a full disk has no room for that
             file.truncate(0)
             file.write(f'process {os.getpid()} on {socket.gethostname()}\n'.encode())

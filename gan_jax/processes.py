@@ -2,6 +2,9 @@
 
 import functools
 import re
+import socket
+import sys
+import time
 from collections.abc import Callable
 
 import jax
@@ -12,6 +15,7 @@ from jax.experimental import multihost_utils
 from gan_jax import fields, parallel
 from gan_jax.base import UserError
 
+JOINING_SECONDS = 300  # that a process waits for the others when it begins
 HEARTBEAT_SECONDS = 30  # a process silent for so long is taken for dead, and all others end
 SHUTDOWN_SECONDS = 20  # that one which ends by a mistake of its own waits for the others
 ADDRESS = re.compile(r'|auto|[^\s:]+:\d{1,5}|\[[\da-fA-F:.]+\]:\d{1,5}')
@@ -57,20 +61,47 @@ def join(distributed) -> None:
         return
     # Its handler of SIGTERM would take the place of the run's, which knows SIGINT as well.
     jax.config.update('jax_enable_preemption_service', False)
-    own = (distributed.coordinator, distributed.num_processes, distributed.process_id)
-    given = () if distributed.coordinator == 'auto' else own
+    given = ()
     try:
+        if distributed.coordinator != 'auto':
+            given = distributed.coordinator, distributed.num_processes, distributed.process_id
+            _reach(*given)
         jax.distributed.initialize(
             *given,
+            initialization_timeout=JOINING_SECONDS,
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=SHUTDOWN_SECONDS,
         )
-    except (RuntimeError, ValueError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
         first_line = str(error).partition('\n')[0]
         raise UserError(
             f'--config.distributed.coordinator: {distributed.coordinator!r} gives no other process '
             f'({first_line}); takes host:port of the first, reachable from here'
         ) from None
+
+
+def _reach(address: str, num_processes: int, process_id: int) -> None:
+    """Raises OSError where the first process cannot be at `address`, or is not within JOINING_SECONDS.
+
+    JAX would end this one by a signal.
+    """
+    host, port = address.rsplit(':', 1)
+    if process_id == 0:
+        with socket.socket() as free:
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(('', int(port)))
+        print(f'waiting for {num_processes - 1} more at {address}', file=sys.stderr)
+        return
+    socket.getaddrinfo(host.strip('[]'), port)  # a name that nobody knows will not be known later
+    until = time.monotonic() + JOINING_SECONDS
+    while True:
+        try:
+            socket.create_connection((host.strip('[]'), int(port)), timeout=5).close()
+            return
+        except OSError:  # it may start later than this one
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 def is_first() -> bool:

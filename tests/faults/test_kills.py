@@ -1,13 +1,14 @@
 """Twenty SIGKILLs at random moments of one run, for every system: it ends as one that had none."""
 
+import math
 import random
 import time
 
 import pytest
 from helpers import flags
-from runs import kill, last_line, start, wait_for
 
 from gan_jax.checkpoint import Checkpoints
+from runs import kill, last_line, start, wait_for
 
 KILLS = 20
 RUNS = {
@@ -47,23 +48,25 @@ def test_twenty_kills(system, tmp_path):
     workdir = tmp_path / 'broken'
     arguments.append(f'--workdir={workdir}')
     moments = random.Random(system)
-    places = sorted(moments.uniform(0.1, 0.9) * steps for _ in range(KILLS // 2))
+    places = sorted(moments.uniform(0.1, 0.8) * steps for _ in range(KILLS // 2))
     process = start(arguments)
     wait_for(workdir / 'checkpoints' / str(steps // 40), process)
     kill(process)
-    start_up = None
+    start_up = math.inf
     for life in range(1, KILLS):
         begun, before = time.monotonic(), newest(workdir)
         process = start(arguments)
-        if life % 2 or start_up is None:  # somewhere along the schedule
-            place = places[life // 2]
-            while newest(workdir) <= max(place, before):
-                assert process.poll() is None
-                time.sleep(0.01)
-            start_up = start_up or time.monotonic() - begun
-            time.sleep(moments.uniform(0, 0.1))
+        if life % 2:  # somewhere along the schedule
+            until = math.inf
+            place = max(before, places[life // 2])
         else:  # while it starts: imports, data, the checkpoint, compilation, first steps
-            time.sleep(moments.uniform(0.1, 1) * start_up)
+            until = begun + moments.uniform(0.1, 1) * start_up
+            place = before
+        while newest(workdir) <= place and time.monotonic() < until:
+            assert process.poll() is None
+            time.sleep(0.01)
+        start_up = min(start_up, time.monotonic() - begun) if life % 2 else start_up
+        time.sleep(moments.uniform(0, 0.1))
         assert steps // 40 <= newest(workdir) < steps
         kill(process)
     assert last_line(arguments) == unbroken
