@@ -55,7 +55,7 @@ def get_config():
             },
             'distributed': {  # several processes as one run; see README
                 'coordinator': '',  # host:port of the first; auto: TPU pod, Slurm or Open MPI tell; '': alone
-                'num_processes': 1,
+                'num_processes': 1,  # of all
                 'process_id': 0,  # of this one
             },
             'log_every_steps': 100,

@@ -86,7 +86,8 @@ class Checkpoints:
         """
         facts, path = self.facts(step), self.folder / str(step) / 'state'
         like = without_typed_key(like)
-        target = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
+        # Of one number each, as a config may ask for more than there is memory for.
+        target = jax.tree.map(lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), like)
         try:
             # Orbax would make arrays of whatever size the files say.
             strange = set(_shapes_on_disk(path).items()) ^ set(shapes(like).items())

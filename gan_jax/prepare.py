@@ -83,14 +83,16 @@ def parse(arguments: list[str]):
     add('--data_dir', type=folder, required=True, help='to write to')
     add('--font', type=cli.path('a font'), default=emoji.FONT, help='whose emoji are domain A')
     options = parser.parse_args(arguments)
-    if not re.fullmatch('[a-z][a-z0-9_]*', options.name):
-        raise UserError(f'--name: {options.name!r} will not do; takes small letters, digits and _')
+    if not re.fullmatch('[a-z][a-z0-9_]{0,99}', options.name):
+        raise UserError(
+            f'--name: {options.name!r} will not do; takes small letters, digits and _, 100 at most'
+        )
     source = Path(options.folder)
     if not source.is_dir() and not (options.what == 'images' and source.is_file()):
         raise UserError(f'DIR: {options.folder!r} is not there; {TAKES}')
     try:
         Image.new('RGB', (1, 1), options.background)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UserError(
             f'--background: {options.background!r} is no colour; takes a name or #rrggbb'
         ) from None

@@ -36,7 +36,7 @@ runpy.run_path({train!r}, run_name='__main__')
 """
 
 
-def start(arguments, num_devices=2, trouble=None):
+def start(arguments, num_devices=2, trouble=None, **environment):
     """train.py with `arguments`, begun; `trouble` is code for it to run first."""
     # Into files, as a run would wait for ever to be rid of what it says into a pipe that nobody reads.
     out, err = (tempfile.TemporaryFile('w+') for _ in range(2))  # noqa: SIM115
@@ -46,7 +46,7 @@ def start(arguments, num_devices=2, trouble=None):
     )
     process = subprocess.Popen(
         [sys.executable, *command, *arguments],
-        env={**ENVIRONMENT, 'JAX_NUM_CPU_DEVICES': str(num_devices)},
+        env={**ENVIRONMENT, 'JAX_NUM_CPU_DEVICES': str(num_devices), **environment},
         stdout=out,
         stderr=err,
     )

@@ -165,6 +165,8 @@ def test_the_free_fields_are_those_that_no_result_depends_on():
         *('num_steps', 'log_every_steps', 'sample_every_steps', 'checkpoint_every_steps', 'keep_checkpoints'),
         'compilation_cache',
         *('data.data_dir', 'data.placement'),
+        *('distributed.coordinator', 'distributed.num_processes', 'distributed.process_id'),
+        *('watchdogs.replicas', 'watchdogs.collapse_kimg', 'watchdogs.stalled_input_seconds'),
     }
 
 

@@ -18,7 +18,8 @@ from gan_jax.data.description import Refused, check_shards, open_builder
 from gan_jax.reading import open_picture
 
 EMBEDDED = Path(__file__).parent / 'embedded'
-NAME = re.compile(r'(\w+)(?:/([\w+.-]+))?(?::([\d.*]+))?')  # name, name/configuration, name:version
+# name, name/configuration, name:version; no file system takes more letters of four bytes
+NAME = re.compile(r'(\w{1,60})(?:/([\w+.-]{1,60}))?(?::([\d.*]{1,60}))?')
 THREADS = min(16, os.cpu_count() or 1)
 
 
@@ -185,13 +186,13 @@ def _find(name, data_dir):
         raise UserError(f"--config.data.name: got {name!r}, takes 'name', 'name/config' or 'name:1.0.0'")
     base, configuration, version = match.groups()
     if data_dir:
-        root = Path(data_dir).expanduser()
-        if not root.is_dir():
+        root = Path(os.path.expanduser(data_dir))
+        if not os.path.isdir(root):  # False, too, where the system takes no such name
             raise UserError(f'--config.data.data_dir: got {data_dir!r}, takes a folder that exists')
     elif (EMBEDDED / base).is_dir():
         root = EMBEDDED
     else:
-        root = Path(os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets').expanduser()
+        root = Path(os.path.expanduser(os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets'))
     folder = root / base / (configuration or '')
     versions = [path.name for path in folder.glob('*.*.*') if re.fullmatch(r'\d+\.\d+\.\d+', path.name)]
     versions = fnmatch.filter(versions, version or '*')

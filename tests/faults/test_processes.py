@@ -1,6 +1,7 @@
 """Several processes as one run: the same numbers, the same ends, and nothing lost when one of them dies."""
 
 import json
+import os
 import signal
 import time
 
@@ -47,6 +48,23 @@ def test_two_by_two_is_one_by_four(placement, tmp_path):
         for name in theirs:
             if name not in ('images_per_second', 'data_wait_fraction'):
                 np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.faults
+def test_slurm_tells_where_the_others_are(tmp_path):
+    arguments = flags('gan', num_steps=8, distributed__coordinator='auto')
+    job = {'SLURM_JOB_ID': str(os.getpid()), 'SLURM_STEP_NODELIST': 'localhost', 'SLURM_STEP_NUM_NODES': '1'}
+    processes = [
+        start(
+            [*arguments, f'--workdir={tmp_path}/run'],
+            **job,
+            SLURM_NTASKS='2',
+            SLURM_PROCID=str(number),
+            SLURM_LOCALID=str(number),
+        )
+        for number in range(2)
+    ]
+    assert end_well(processes).startswith('step 8 ')
 
 
 @pytest.mark.faults
