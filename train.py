@@ -1,6 +1,6 @@
 """Trains a GAN: python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/a --config.seed=1"""
 
-import sys
+import signal
 from pathlib import Path
 
 from gan_jax import cli
@@ -36,4 +36,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(cli.run(main))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as SIGTERM, it ends the process until a run has begun
+    cli.leave(cli.run(main))

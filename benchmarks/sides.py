@@ -40,9 +40,9 @@ class Ours:
         batch = dict.fromkeys(domains, jnp.zeros((2, *shape[1:])))
         create = partial(create_train_state, gan=gan)
         self.state = parallel.create_replicated(create, jax.random.key(config.seed), batch, devices=devices)
-        step = parallel.parallelize(step_function(config, stage, gan, axis_name), devices)
+        self.step = parallel.parallelize(step_function(config, stage, gan, axis_name), devices)
         started = time.perf_counter()
-        self.compiled = step.lower(self.state, self.resident, self.items).compile()
+        self.compiled = self.step.lower(self.state, self.resident, self.items).compile()
         self.compile_seconds = time.perf_counter() - started
         self.devices, self.step_seconds, self.peak_memory = devices, [], None
 
@@ -68,7 +68,7 @@ class Pipeline:
         requests = ((number * batches * batch_size, batches, batch_size) for number in itertools.count())
         self.items = feed(images, requests, seed=config.seed, num_devices=len(devices), resident=is_resident)
         self.state = parallel.replicate_state(ours.state, devices)
-        self.compiled, self.dispatch, self.devices = ours.compiled, dispatch, devices
+        self.step, self.compiled, self.dispatch, self.devices = ours.step, None, dispatch, devices
         self.step_seconds, self.waited = [], 0.0
 
     def run(self, num_steps, is_counted):
@@ -76,6 +76,8 @@ class Pipeline:
         started = time.perf_counter()
         item = parallel.shard(next_item(self.items, self.dispatch), self.devices)
         waited = time.perf_counter() - started
+        if self.compiled is None:  # in the dispatch that is not counted
+            self.compiled = self.step.lower(self.state, self.resident, item).compile()
         self.state, _ = jax.block_until_ready(self.compiled(self.state, self.resident, item))
         if is_counted:
             self.step_seconds.append((time.perf_counter() - started) / num_steps)

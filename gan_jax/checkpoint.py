@@ -44,7 +44,7 @@ class Checkpoints:
     def steps(self) -> list[int]:
         """Of all checkpoints, whole or not, in order."""
         names = [path.name for path in self.folder.glob('*') if path.is_dir()]
-        return sorted(int(name) for name in names if re.fullmatch('[0-9]+', name))
+        return sorted(int(name) for name in names if re.fullmatch('0|[1-9][0-9]{0,9}', name))
 
     def restore_newest(self, like: TrainState) -> TrainState | None:
         """The newest checkpoint's state as `restore` gives it, None where there is no checkpoint at all.
@@ -103,7 +103,13 @@ class Checkpoints:
 
     def facts(self, step: int) -> dict:
         """`step`, `images_seen` and `state_sha256` of one; raises ValueError where it is not whole."""
-        return manifest.read(self.folder / str(step))
+        try:
+            facts = manifest.read(self.folder / str(step))
+        except OSError as error:  # a disk that cannot read it
+            raise ValueError(f'it cannot be read: {error.strerror or error}') from None
+        if facts.get('step') != step:
+            raise ValueError(f'it is that of step {facts.get("step")}')
+        return facts
 
     def save(self, state: TrainState) -> None:
         """Copies the state off the devices, so that its buffers may be donated, and begins to write it.

@@ -95,6 +95,11 @@ def to_json(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2) + '\n'
 
 
+def as_flags(config: ConfigDict) -> dict[str, Any]:
+    """{'--config.data.name': …} of all fields."""
+    return {f'--config.{name}': value for name, value in _flatten(config.to_dict()).items()}
+
+
 def check_workdir(workdir: Path, config: ConfigDict) -> None:
     """Raises UserError where the run may not go on, or begin, in `workdir`; leaves nothing there."""
     folder = next(each for each in (workdir, *workdir.absolute().parents) if os.path.lexists(each))

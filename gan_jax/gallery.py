@@ -37,11 +37,11 @@ def sample_arguments(state: TrainState, inputs):
     return params, model_state, inputs, images_seen
 
 
-def save_grid(workdir: Path, step: int, seed: int, columns: dict):
-    """Writes `samples/step_….png` of {column: images}; returns its path and the grid, uint8 [H, W, C]."""
-    path, grid = workdir / 'samples' / f'step_{step:08d}.png', image_grid(columns)
-    save_png(path, grid, {'step': str(step), 'seed': str(seed)})
-    return path, grid
+def save_grid(workdir: Path, step: int, seed: int, columns: dict) -> np.ndarray:
+    """Writes `samples/step_….png` of {column: images}; returns the grid, uint8 [H, W, C]."""
+    grid = image_grid(columns)
+    save_png(workdir / 'samples' / f'step_{step:08d}.png', grid, {'step': str(step), 'seed': str(seed)})
+    return grid
 
 
 def keep_level(workdir: Path, columns: dict) -> None:

@@ -22,7 +22,9 @@ def locked(workdir: Path):
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        file = open(workdir / 'lock', 'ab+', buffering=0)  # noqa: SIM115
+        # Not through a link, which would have the file that it leads to written over.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        file = open(os.open(workdir / 'lock', flags, 0o644), 'ab+', buffering=0)  # noqa: SIM115
     except OSError as error:
         raise unwritable('--workdir', workdir, error) from None
     with file:

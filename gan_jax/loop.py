@@ -13,24 +13,23 @@ from gan_jax import parallel, processes
 from gan_jax.augment import normalize
 from gan_jax.base import Preempted, TrainingFailed
 from gan_jax.checkpoint import Checkpoints
-from gan_jax.cli import unwritable
 from gan_jax.compilation import Programs, fix_choices, keep_on_disk
-from gan_jax.config import check_workdir, to_json
+from gan_jax.config import as_flags, check_workdir
 from gan_jax.data.domains import open_domains
 from gan_jax.data.pipeline import feed, first_images, fits_on_device
-from gan_jax.device_step import item_like, next_item, step_function
-from gan_jax.fitting import check_batch_sizes, check_memory, heaviest
+from gan_jax.device_step import next_item
+from gan_jax.fitting import check_batch_sizes, heaviest
 from gan_jax.gallery import fixed_inputs, save_last_pictures
 from gan_jax.gans import load_system
 from gan_jax.lock import locked
-from gan_jax.pictures import write_atomically
 from gan_jax.record import Record
 from gan_jax.schedule import Dispatch, dispatches, last_dispatch
 from gan_jax.state_bytes import from_bytes, summary, to_bytes
+from gan_jax.steps import Steps
 from gan_jax.stopping import stop_signals
 from gan_jax.stopwatch import Stopwatch
 from gan_jax.train_state import TrainState, create_train_state, reset_optimizers
-from gan_jax.watchdogs import Replicas, first_nonfinite, spread
+from gan_jax.watchdogs import Replicas, StalledInput, StoppedWaiting, first_nonfinite, spread
 from gan_jax.writers import read_records, say, surviving
 
 # Folded into keys, where no step number comes to: steps stop at 2³¹ - 1.
@@ -50,25 +49,17 @@ def train(config, workdir, devices=None) -> TrainState:
         Preempted: SIGTERM or SIGINT came, and a checkpoint has been written.
         TrainingFailed: a loss or a gradient was not finite, replicas differ, or the end could not be saved.
     """
-    workdir = Path(workdir)
+    if config.deterministic:
+        fix_choices()
+    processes.join(config.distributed)
+    workdir, devices = Path(workdir), devices or parallel.all_devices()
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
-        if config.deterministic:
-            fix_choices()
-        processes.join(config.distributed)
-        devices, is_first = devices or parallel.all_devices(), processes.is_first()
-        system = load_system(config.system)
-        stages = system.stages(config)
+        stages, images = processes.of_all(partial(opened, config, devices))
+        processes.check_same(what_is_the_same(config, images))
         axis_name = parallel.axis_name(devices)
-        gans = {stage: system.make(config, stage, axis_name) for stage in stages}
-        images = open_domains(config.data)
-        check_batch_sizes(stages, min(map(len, images.values())), len(devices))
-
-        def look() -> bytes:
-            check_workdir(workdir, config)
-            return b'begun' if (workdir / 'checkpoints').exists() else b'new'
-
-        is_new = processes.of_first(look) == b'new'
+        gans = {stage: load_system(config.system).make(config, stage, axis_name) for stage in stages}
+        is_new = processes.of_first(partial(look_at, workdir, config)) == b'new'
         if config.compilation_cache:
             keep_on_disk()
 
@@ -80,78 +71,38 @@ def train(config, workdir, devices=None) -> TrainState:
         first = first_images(images, config.seed)
         first_batch = jax.tree.map(lambda images: normalize(jnp.asarray(images)), first)
 
-        create = partial(create_train_state, gan=gans[stages[0]])
-        rng = jax.random.key(config.seed)
-        run_steps = {
-            stage: parallel.parallelize(step_function(config, stage, gan, axis_name), devices)
-            for stage, gan in gans.items()
-        }
-        programs = stack.enter_context(contextlib.closing(Programs()))
+        create, rng = partial(create_train_state, gan=gans[stages[0]]), jax.random.key(config.seed)
         state_like = parallel.replicated_like(jax.eval_shape(create, rng, first_batch), devices)
-
-        def prepare(dispatch: Dispatch):
-            program = dispatch.stage, dispatch.num_steps
-            item = parallel.sharded_like(item_like(dispatch, images, is_resident, len(devices)), devices)
-            programs.prepare(program, run_steps[dispatch.stage], state_like, resident, item)
-            return program
-
+        programs = stack.enter_context(contextlib.closing(Programs()))
+        steps = Steps(config, gans, images, resident, state_like, devices, programs)
         if is_new:  # before anything is written
-            begun = {
-                stage: prepare(next(schedule(stage.first_step))) for stage in [*heaviest(stages), stages[0]]
-            }
-            for stage, program in begun.items():
-                check_memory(stage, programs.compiled(program), devices)
+            begun = [next(schedule(stage.first_step)) for stage in [*heaviest(stages), stages[0]]]
+            for function in (steps.prepare, steps.check_memory):
+                for dispatch in begun:
+                    function(dispatch)
 
-        def occupy():
-            stack.enter_context(locked(workdir))
-            check_workdir(workdir, config)  # again, as another run may have been here first
-
-        processes.of_first(occupy)
+        processes.of_first(lambda: occupy(stack, workdir, config))
         checkpoints = Checkpoints(workdir, config.keep_checkpoints, say)
         stack.callback(checkpoints.close)
         state = saved_or_new(checkpoints, create, rng, first_batch, devices)
-        first_step, end = int(parallel.fetch(state.step)), last_dispatch(stages)
-        if first_step >= end.last_step:  # a kill may come between the last checkpoint and the last pictures
-            if is_first:
-                with surviving(first_step, 'curves.png'):
-                    save_last_pictures(workdir, read_records(workdir / 'metrics.jsonl'))
-                print(summary(state))
+        step, end = int(parallel.fetch(state.step)), last_dispatch(stages)
+        if step >= end.last_step:  # a kill may come between the last checkpoint and the last pictures
+            processes.of_first(lambda: tell_the_end(workdir, state))
             return state
         record = None
-
-        def begin():
-            nonlocal record
+        if processes.is_first():
             inputs = fixed_inputs(gans, state, jax.random.fold_in(rng, SAMPLES), first_batch, devices[0])
-            least_spread = min(map(spread, jax.tree.leaves(first_batch)))
-            record = Record(config, workdir, gans, inputs, least_spread)
-            try:
-                write_atomically(workdir / 'config.json', to_json(config).encode())
-                stack.enter_context(record.open(state, end))
-            except OSError as error:
-                raise unwritable('--workdir', workdir, error) from None
-
-        processes.of_first(begin)
-        if record and first_step:
-            say(f'going on from the checkpoint at step {first_step}')
+            record = Record(config, workdir, gans, inputs, min(map(spread, jax.tree.leaves(first_batch))))
+        processes.of_first(lambda: begin(stack, record, state, end))
 
         requests = (
             (each.first_image, each.num_steps * each.stage.critic_steps, each.stage.batch_size)
-            for each in schedule(first_step)
+            for each in schedule(step)
         )
-        dispatch = next(schedule(first_step))
-        items = feed(
-            images,
-            requests,
-            seed=config.seed,
-            num_devices=len(devices),
-            resident=is_resident,
-            mine=parallel.local_places(devices),
-            patience=config.watchdogs.stalled_input_seconds,
-            stalled=lambda seconds: say(
-                f'step {dispatch.last_step}: the data have brought nothing for {seconds:g} s; '
-                'is their disk or network at work?'
-            ),
-        )
+        stalled = StalledInput(config.watchdogs.stalled_input_seconds, lambda: bool(stop), say)
+        mine = parallel.local_places(devices)
+        layout = {'num_devices': len(devices), 'resident': is_resident, 'mine': mine}
+        items = feed(images, requests, seed=config.seed, stalled=stalled, **layout)
         stack.enter_context(contextlib.closing(items))
         stack.enter_context(jax.transfer_guard('disallow'))
 
@@ -160,27 +111,33 @@ def train(config, workdir, devices=None) -> TrainState:
         nonfinite, current_stage = '', None  # what was not finite since the last line of the log
         unchecked = None  # the dispatch before this one, looked at while the devices work on this one
         stopwatch = Stopwatch()
-        for dispatch in schedule(first_step):
-            with stopwatch.waiting():
-                item = parallel.shard(next_item(items, dispatch), devices)
+        for dispatch in schedule(step):
+            stalled.step = dispatch.last_step
+            try:
+                with stopwatch.waiting():
+                    item = parallel.shard(next_item(items, dispatch), devices)
+            except StoppedWaiting:
+                if unchecked:
+                    check_finite(*unchecked, checkpoints, config.on_nonfinite)
+                checkpoints.save(state)
+                raise preempted(stop, step, checkpoints) from None
             is_stopped = processes.in_any(lambda: bool(stop), devices)
-            stage, program = dispatch.stage, prepare(dispatch)
+            stage = dispatch.stage
             is_new_stage = stage != current_stage
             if is_new_stage:
-                compiled = programs.compiled(program)
-                check_memory(stage, compiled, devices)
+                steps.check_memory(dispatch)
                 if stage.reset_optimizer and dispatch.first_step == stage.first_step:
                     reset = partial(reset_optimizers, gan=gans[stage])
                     state = parallel.create_replicated(reset, state, devices=devices)
-            state, metrics = programs.run(program, run_steps[stage], state, resident, item)
+            state, metrics = steps.run(dispatch, state, item)
             if unchecked:
                 found = check_finite(*unchecked, checkpoints, config.on_nonfinite)
                 nonfinite = nonfinite or found
             if is_new_stage:  # the next stage's step is compiled while this one trains
                 if record:
-                    record.begin_stage(dispatch, programs.seconds(program), state, programs)
+                    record.begin_stage(dispatch, steps.seconds(dispatch), state, programs)
                 if following := next(schedule(stage.last_step), None):
-                    prepare(following)
+                    steps.prepare(following)
             unchecked, current_stage, step = (dispatch, metrics), stage, dispatch.last_step
             log, sample, save = (step == stage.last_step or step % interval == 0 for interval in intervals)
             stopped = is_stopped()  # asked once, as a signal may come at any moment
@@ -198,44 +155,90 @@ def train(config, workdir, devices=None) -> TrainState:
                 stopwatch.restart()
             if sample and record:
                 record.sample(dispatch, state, programs)
-            if (save or stopped) and is_first:
+            if (save or stopped) and record:
                 checkpoints.save(state)
             if stopped and step < end.last_step:
-                check_saved(checkpoints, step)
-                by, go_on = stop[0] if stop else 'another process', shlex.join(sys.orig_argv)
-                raise Preempted(f'{by} at step {step}: checkpoint written; to go on: {go_on}')
+                raise preempted(stop, step, checkpoints)
         check_saved(checkpoints, step)
-        if record:
-            record.end(step)
-    if record:
-        print(f'samples     {record.grid_path}\ncurves      {workdir}/curves.png')
-        print(f'checkpoint  {workdir}/checkpoints/{step}\n{summary(state)}')
+        processes.of_first(lambda: tell_the_end(workdir, state))
     return state
+
+
+def opened(config, devices):
+    """The stages of a run and its images by domain; raises UserError where they do not fit the devices."""
+    stages, images = load_system(config.system).stages(config), open_domains(config.data)
+    check_batch_sizes(stages, min(map(len, images.values())), len(devices))
+    return stages, images
+
+
+def what_is_the_same(config, images: dict) -> dict:
+    """What all processes of a run have to agree on, or they would wait for each other for ever."""
+    own = {f'--config.{name}' for name in ('data.data_dir', *processes.FIELDS)}
+    fields = {name: value for name, value in as_flags(config).items() if name not in own}
+    return fields | {
+        f'pictures in --config.data.data_dir ({domain})': len(each) for domain, each in images.items()
+    }
+
+
+def look_at(workdir: Path, config) -> bytes:
+    """Whether the run in a workdir is b'new' or b'begun'; raises UserError where it is another's."""
+    check_workdir(workdir, config)
+    return b'begun' if (workdir / 'checkpoints').exists() else b'new'
+
+
+def occupy(stack: contextlib.ExitStack, workdir: Path, config) -> None:
+    """Takes the workdir until the end; raises UserError where another run has it, or has had it meanwhile."""
+    stack.enter_context(locked(workdir))
+    check_workdir(workdir, config)
+
+
+def begin(stack: contextlib.ExitStack, record, state: TrainState, end: Dispatch) -> None:
+    """Opens the record until the end; raises UserError where it cannot be written."""
+    stack.enter_context(record.open(state, end))
 
 
 def saved_or_new(checkpoints: Checkpoints, create, rng, batch, devices) -> TrainState:
     """The state of the last checkpoint or, where there is none, `create(rng, batch)`; on all devices."""
     like = jax.eval_shape(create, rng, batch)
-
-    def saved() -> bytes:
-        state = checkpoints.restore_newest(like)
-        return to_bytes(state) if state else b''
-
-    data = processes.of_first(saved)  # which alone has to see the workdir
-    if not data:
+    saved = processes.of_first(  # which alone has to see the workdir
+        lambda: checkpoints.restore_newest(like),
+        to_bytes,
+        lambda data: from_bytes(data, like) if data else None,
+    )
+    if saved is None:
         return parallel.create_replicated(create, rng, batch, devices=devices)
-    return parallel.replicate_state(from_bytes(data, like), devices)
+    return parallel.replicate_state(saved, devices)
+
+
+def tell_the_end(workdir: Path, state: TrainState) -> None:
+    """Draws the pictures of the whole run and prints where everything is, last the hash of the state."""
+    step = int(parallel.fetch(state.step))
+    with surviving(step, 'curves.png'):
+        save_last_pictures(workdir, read_records(workdir / 'metrics.jsonl'))
+    grid, curves = workdir / 'samples' / f'step_{step:08d}.png', workdir / 'curves.png'
+    left = {'samples': grid, 'curves': curves, 'checkpoint': workdir / 'checkpoints' / str(step)}
+    for name, path in left.items():
+        if path.exists():
+            print(f'{name:<11} {path}')
+    print(summary(state))
+
+
+def preempted(stop: list[str], step: int, checkpoints: Checkpoints) -> Preempted:
+    """What ends a run that was told to stop, its checkpoint being there; else raises TrainingFailed."""
+    check_saved(checkpoints, step)
+    by, go_on = stop[0] if stop else 'another process', shlex.join(sys.orig_argv)
+    return Preempted(f'{by} at step {step}: checkpoint written; to go on: {go_on}')
 
 
 def check_saved(checkpoints: Checkpoints, step: int) -> None:
     """Waits for the checkpoint of `step`; raises TrainingFailed, in all processes, where there is none."""
 
-    def saved() -> bytes:
+    def missing() -> bytes:
         checkpoints.wait()
-        return b'saved' if checkpoints.saved_step == step else b''
+        return b'' if checkpoints.saved_step == step else checkpoints.last_good().encode()
 
-    if not processes.of_first(saved):
-        raise TrainingFailed(f'step {step}: the state could not be saved; {checkpoints.last_good()}')
+    if last_good := processes.of_first(missing):
+        raise TrainingFailed(f'step {step}: the state could not be saved; {last_good.decode()}')
 
 
 def check_finite(dispatch: Dispatch, metrics, checkpoints: Checkpoints, on_nonfinite: str) -> str:
@@ -245,7 +248,8 @@ def check_finite(dispatch: Dispatch, metrics, checkpoints: Checkpoints, on_nonfi
         TrainingFailed: something is not, and such steps are not to be skipped.
     """
     found = first_nonfinite(dispatch, metrics)
-    if found and on_nonfinite == 'stop':
+    if found and on_nonfinite == 'stop':  # as it is in all processes
         checkpoints.wait()
-        raise TrainingFailed(f'{found}; {checkpoints.last_good()}')
+        last_good = processes.of_first(lambda: checkpoints.last_good().encode()).decode()
+        raise TrainingFailed(f'{found}; {last_good}')
     return found

@@ -105,8 +105,9 @@ def write_atomically(path, data):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.tmp')  # one name: the next write takes over what a kill leaves
+    temporary.unlink(missing_ok=True)  # a link would lead elsewhere
     try:
-        with open(temporary, 'wb') as file:
+        with open(temporary, 'xb') as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -1,11 +1,13 @@
 """Several processes as one run: how they find each other, and the little on which they have to agree."""
 
 import functools
+import json
 import re
 import socket
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +20,18 @@ from gan_jax.base import UserError
 JOINING_SECONDS = 300  # that a process waits for the others when it begins
 HEARTBEAT_SECONDS = 30  # a process silent for so long is taken for dead, and all others end
 SHUTDOWN_SECONDS = 20  # that one which ends by a mistake of its own waits for the others
-ADDRESS = re.compile(r'|auto|[^\s:]+:\d{1,5}|\[[\da-fA-F:.]+\]:\d{1,5}')
+ADDRESS = re.compile(r'([^\s:]+|\[[\da-fA-F:.]+\]):(\d{1,5})')
+
+
+def _is_address(text: str) -> bool:
+    match = ADDRESS.fullmatch(text)
+    return text in ('', 'auto') or (match is not None and int(match[2]) < 2**16)
+
+
 FIELDS = {
     'distributed.coordinator': fields.text(
         "host:port of the first process, auto (TPU pod, Slurm or Open MPI), or '' for a process alone",
-        lambda text: ADDRESS.fullmatch(text) is not None,
+        _is_address,
     ),
     'distributed.num_processes': fields.whole(least=1, most=2**20),
     'distributed.process_id': fields.whole(least=0, most=2**20),
@@ -109,27 +118,75 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def of_first(function: Callable[[], bytes | None]) -> bytes:
-    """What `function()` gives in the first process, in all; raises the UserError that it raised there."""
+def of_all(function: Callable[[], Any]) -> Any:
+    """What `function()` gives in this process; raises in all of them the UserError that it raised in one."""
+    result, mistake = None, b''
+    try:
+        result = function()
+    except UserError as error:
+        mistake = str(error).encode()
+    for number, text in enumerate(_gather(mistake)):
+        if text:
+            raise UserError(
+                text.decode() if jax.process_count() == 1 else f'{text.decode()} (process {number})'
+            )
+    return result
+
+
+def check_same(facts: dict[str, Any]) -> None:
+    """Raises UserError, in all processes, where one has another value of a fact than the first."""
+    first, *others = (json.loads(text) for text in _gather(json.dumps(facts).encode()))
+    for number, other in enumerate(others, start=1):
+        for name in sorted(first | other):
+            ours, theirs = first.get(name), other.get(name)
+            if ours != theirs:
+                values = f'{ours!r} in the first process and {theirs!r} in process {number}'
+                raise UserError(f'{name}: {values}; takes one value in all')
+
+
+def of_first(function: Callable[[], Any], pack: Callable = bytes, unpack: Callable = bytes) -> Any:
+    """What `function()` gives in the first process, in all; raises the UserError that it raised there.
+
+    Args:
+        function: called in the first process alone.
+        pack: what it gives -> bytes, to be sent; None gives none.
+        unpack: bytes -> what it gave.
+    """
     if jax.process_count() == 1:
-        return function() or b''
+        return function()
     given = b''
     if is_first():
         try:
-            given = b'+' + (function() or b'')
+            result = function()
+            given = b'+' + (b'' if result is None else pack(result))
         except UserError as error:
             given = b'-' + str(error).encode()
     with jax.transfer_guard('allow'):
+        size = int(_broadcast(_eight_bytes(len(given))).view(np.int64)[0])
         # As bytes: a sum of floats, which a broadcast is, would lose the sign of zero.
-        size = int(_broadcast(np.array([len(given)], np.int64).view(np.uint8)).view(np.int64)[0])
         given = _broadcast(np.frombuffer(given or bytes(size), np.uint8)).tobytes()
     if given[:1] == b'-':
         raise UserError(given[1:].decode())
-    return given[1:]
+    return unpack(memoryview(given)[1:])
 
 
 def _broadcast(numbers: np.ndarray) -> np.ndarray:
     return np.asarray(multihost_utils.broadcast_one_to_all(numbers))
+
+
+def _gather(text: bytes) -> list[bytes]:
+    """Those of all processes."""
+    if jax.process_count() == 1:
+        return [text]
+    with jax.transfer_guard('allow'):
+        sizes = multihost_utils.process_allgather(_eight_bytes(len(text))).view(np.int64).reshape(-1)
+        padded = np.frombuffer(text.ljust(max(1, sizes.max()), b' '), np.uint8)
+        rows = multihost_utils.process_allgather(padded)
+    return [row.tobytes()[:size] for row, size in zip(rows, sizes, strict=True)]
+
+
+def _eight_bytes(number: int) -> np.ndarray:
+    return np.array([number], np.int64).view(np.uint8)
 
 
 def in_any(flag: Callable[[], bool], devices) -> Callable[[], bool]:

@@ -6,9 +6,12 @@ from pathlib import Path
 import jax
 
 from gan_jax import parallel
+from gan_jax.cli import unwritable
 from gan_jax.compilation import Programs
+from gan_jax.config import to_json
 from gan_jax.fitting import stage_name
-from gan_jax.gallery import keep_level, sample_arguments, save_grid, save_last_pictures
+from gan_jax.gallery import keep_level, sample_arguments, save_grid
+from gan_jax.pictures import write_atomically
 from gan_jax.schedule import Dispatch
 from gan_jax.stopwatch import StageClock
 from gan_jax.train_state import TrainState
@@ -32,15 +35,25 @@ class Record:
         self.grows = next(iter(gans)).resolution < config.data.resolution
         self.samplers = {stage: jax.jit(gan.sample) for stage, gan in gans.items()}
         self.collapse = Collapse(config.watchdogs.collapse_kimg, spread_of_reals, say)
-        self.grid_path = None
 
     @contextlib.contextmanager
     def open(self, state: TrainState, end: Dispatch):
-        """Goes on from `state` in its files, and shows how far it is to the end of the run."""
+        """Goes on from `state` in its files, and shows how far it is to the end of the run.
+
+        Raises:
+            UserError: the files cannot be written.
+        """
         first_step, self.skipped = (int(parallel.fetch(x)) for x in (state.step, state.skipped_steps))
         self.last_step = first_step
+        try:
+            write_atomically(self.workdir / 'config.json', to_json(self.config).encode())
+            self.writer = MetricsWriter(self.workdir, first_step)
+        except OSError as error:
+            raise unwritable('--workdir', self.workdir, error) from None
+        if first_step:
+            say(f'going on from the checkpoint at step {first_step}')
         with (
-            contextlib.closing(MetricsWriter(self.workdir, first_step)) as self.writer,
+            contextlib.closing(self.writer),
             progress(end.last_step, end.last_image / 1000, first_step) as self.report,
         ):
             yield self
@@ -76,15 +89,10 @@ class Record:
         columns = jax.device_get(programs.run(stage, self.samplers[stage], *arguments))
         self.collapse.see(columns)
         with surviving(step, 'the samples'):
-            self.grid_path, grid = save_grid(self.workdir, step, self.config.seed, columns)
+            grid = save_grid(self.workdir, step, self.config.seed, columns)
             self.writer.image(step, grid)
         if self.grows and step == stage.last_step:
             with surviving(step, 'a level of growth.png'):
                 keep_level(self.workdir, columns)
             seconds = self.clock.seconds_per_kimg(dispatch.last_image)
             say(f'{stage_name(stage)} done: {seconds:.3g} s/kimg, compilation included')
-
-    def end(self, step: int) -> None:
-        """The pictures of the whole run."""
-        with surviving(step, 'curves.png'):
-            save_last_pictures(self.workdir, self.writer.records())

@@ -54,8 +54,8 @@ def to_bytes(state: TrainState) -> bytes:
     return b''.join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(without_typed_key(state)))
 
 
-def from_bytes(data: bytes, like: TrainState) -> TrainState:
-    """What `to_bytes` was given, from the structure and shapes of `like`."""
+def from_bytes(data, like: TrainState) -> TrainState:
+    """What `to_bytes` was given, out of its bytes and the structure and shapes of `like`."""
     leaves, structure = jax.tree.flatten(without_typed_key(like))
     ends = np.cumsum([leaf.size * leaf.dtype.itemsize for leaf in leaves])
     arrays = [

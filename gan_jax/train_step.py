@@ -36,6 +36,9 @@ def train_step(state: TrainState, batch: Batch, *, gan: GAN, ema: float, axis_na
         minibatches = (jnp.arange(1, gan.critic_steps), earlier)
         new_state, critic_metrics = jax.lax.scan(critic_step, new_state, minibatches)
     new_state, metrics = _update(new_state, batch, jax.random.fold_in(rng, 0), gan.losses, gan, axis_name)
+    if gan.critic_steps > 1:  # what is not finite in an earlier minibatch is told as that of the last
+        for name, values in critic_metrics.items():
+            metrics[name] = jnp.where(jnp.all(jnp.isfinite(values)), metrics[name], jnp.nan)
 
     examples = gan.critic_steps * jax.tree.leaves(batch)[0].shape[0]
     images = examples * (1 if axis_name is None else jax.lax.axis_size(axis_name))
@@ -45,8 +48,6 @@ def train_step(state: TrainState, batch: Batch, *, gan: GAN, ema: float, axis_na
     )
 
     finite = jnp.all(jnp.isfinite(jnp.stack([metrics[name] for name in sorted(metrics)])))
-    if gan.critic_steps > 1:
-        finite &= jnp.all(jnp.isfinite(jnp.stack(jax.tree.leaves(critic_metrics))))
     new_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old), new_state.replace(rng=()), state.replace(rng=())
     )

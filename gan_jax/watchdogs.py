@@ -1,11 +1,12 @@
 """What watches over a run: numbers that are not finite, replicas that differ, players out of the game.
 
-Input that stalls is noticed where it is waited for, in data/pipeline.py.
+What is found names the step, the player and the value.
 """
 
 import math
 from collections.abc import Callable
 
+import jax
 import numpy as np
 
 from gan_jax import fields, parallel
@@ -16,7 +17,7 @@ from gan_jax.schedule import Dispatch
 FIELDS = {
     'watchdogs.replicas': fields.flag(),
     'watchdogs.collapse_kimg': fields.number(least=0),
-    'watchdogs.stalled_input_seconds': fields.number(above=0),
+    'watchdogs.stalled_input_seconds': fields.number(above=0, most=1e6),
 }
 # Where a player is out of the game: D's loss, a gradient's norm, and the samples' spread over the reals'.
 WON_LOSS, GONE_NORM, ALIKE_SPREAD = 0.02, 1e-7, 0.05
@@ -35,6 +36,36 @@ def first_nonfinite(dispatch: Dispatch, metrics) -> str:
                 number = dispatch.first_step + step + 1
                 return f"step {number}: the {player}'s {what.replace('_', ' ')} is {value[step]}"
     return ''
+
+
+class StoppedWaiting(Exception):
+    """A run is to stop while it waits for data."""
+
+
+class StalledInput:
+    """Warns when data do not come, and gives up waiting when the run is to stop."""
+
+    def __init__(self, patience: float, is_stopped: Callable[[], bool], say: Callable[[str], None]):
+        """
+        Args:
+            patience: seconds after which, and after each of which again, it is said.
+            is_stopped: whether to give up. Several processes cannot: the others are at work on the step.
+            say: (text) -> None, to a person.
+        """
+        self.patience, self.is_stopped, self.say = patience, is_stopped, say
+        self.step, self.told = 0, 0
+
+    def __call__(self, seconds: float) -> None:
+        """Data for `step` have been waited for so long; raises StoppedWaiting."""
+        if jax.process_count() == 1 and self.is_stopped():
+            raise StoppedWaiting
+        number = int(seconds / self.patience)
+        if number > self.told:
+            self.say(
+                f'step {self.step}: the data have brought nothing for {seconds:.0f} s; '
+                'is their disk or network at work?'
+            )
+        self.told = number
 
 
 class Replicas:

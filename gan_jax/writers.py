@@ -95,7 +95,11 @@ def read_records(path):
     for line in path.read_bytes().split(b'\n')[:-1] if path.exists() else ():
         with contextlib.suppress(ValueError):
             records.append(json.loads(line))
-    return [record for record in records if isinstance(record, dict) and 'step' in record]
+    is_number = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
+    is_record = lambda record: (
+        isinstance(record, dict) and all(is_number(record.get(name)) for name in ('step', 'kimg'))
+    )
+    return [record for record in records if is_record(record)]
 
 
 @contextlib.contextmanager
@@ -136,7 +140,9 @@ def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monoton
     if not stream.isatty():
 
         def report(step, kimg, metrics):
-            print(' · '.join(filter(None, facts(step, kimg, metrics).values())), file=stream, flush=True)
+            line = ' · '.join(filter(None, facts(step, kimg, metrics).values()))
+            with contextlib.suppress(OSError, ValueError):  # see `say`
+                print(line, file=stream, flush=True)
 
         yield report
         return
@@ -156,8 +162,12 @@ def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monoton
 
 
 def say(text):
-    """Prints a line on stderr without tearing a progress bar that is being shown."""
-    tqdm.write(text, file=sys.stderr)
+    """Prints a line on stderr without tearing a progress bar that is being shown.
+
+    A run does not end because nobody can be told: stderr may be closed, or a file on a full disk.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        tqdm.write(text, file=sys.stderr)
 
 
 def _short(number):

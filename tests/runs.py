@@ -55,8 +55,8 @@ def start(arguments, num_devices=2, trouble=None, **environment):
     return process
 
 
-def start_several(arguments, num_processes, num_devices, trouble=None):
-    """The same as several processes, each with so many devices; `trouble` is {process: code}."""
+def start_several(arguments, num_processes, num_devices, trouble=None, own=None):
+    """The same as several processes, each with so many devices; of each its `trouble` and `own` arguments."""
     with socket.socket() as free:
         free.bind(('localhost', 0))
         port = free.getsockname()[1]
@@ -67,6 +67,7 @@ def start_several(arguments, num_processes, num_devices, trouble=None):
                 f'--config.distributed.coordinator=localhost:{port}',
                 f'--config.distributed.num_processes={num_processes}',
                 f'--config.distributed.process_id={number}',
+                *(own or {}).get(number, []),
             ],
             num_devices,
             (trouble or {}).get(number),
@@ -110,6 +111,16 @@ def wait_for(path, process):
     while not path.exists():
         assert process.poll() is None, f'ended before {path.name} was there: {end(process)[1]}'
         time.sleep(0.01)
+
+
+def wait_for_line(process, text, timeout=200):
+    """Until a process has said a text on stderr."""
+    until = time.monotonic() + timeout
+    err = process.streams[1]
+    while text not in os.pread(err.fileno(), 2**24, 0).decode():
+        assert process.poll() is None, end(process)[1]
+        assert time.monotonic() < until, os.pread(err.fileno(), 2**24, 0).decode()
+        time.sleep(0.05)
 
 
 def kill(process):

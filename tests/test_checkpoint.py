@@ -104,6 +104,31 @@ def test_every_bit_of_a_checkpoint_counts(saved, state, tmp_path):
     assert Checkpoints(workdir).facts(2)['state_sha256'] == state_sha256(at(state, 2))
 
 
+def test_a_disk_that_cannot_read_the_newest_is_told_and_the_one_before_taken(saved, state, monkeypatch):
+    read = manifest.read
+
+    def failing(folder):
+        if folder.name == '2':
+            raise OSError(errno.EIO, 'Input/output error')
+        return read(folder)
+
+    monkeypatch.setattr(manifest, 'read', failing)
+    said = []
+    assert int(Checkpoints(saved, say=said.append).restore_newest(state).step) == 1
+    assert said == ['the checkpoint at step 2 is broken (it cannot be read: Input/output error): passed over']
+
+
+def test_a_checkpoint_under_another_number_is_not_taken(saved, state, tmp_path):
+    workdir = shutil.copytree(saved, tmp_path / 'run')
+    shutil.copytree(workdir / 'checkpoints' / '1', workdir / 'checkpoints' / '9')
+    shutil.copytree(workdir / 'checkpoints' / '1', workdir / 'checkpoints' / '0099')
+    said = []
+    checkpoints = Checkpoints(workdir, keep=9, say=said.append)
+    assert checkpoints.steps() == [1, 2, 9]
+    assert int(checkpoints.restore_newest(state).step) == 2
+    assert said == ['the checkpoint at step 9 is broken (it is that of step 1): passed over']
+
+
 def test_a_file_too_many_is_told(saved, tmp_path):
     workdir = shutil.copytree(saved, tmp_path / 'run')
     (workdir / 'checkpoints/2/state/more').write_text('')

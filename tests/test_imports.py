@@ -25,8 +25,9 @@ FLOORS = [
     {'cli', 'compilation', 'fitting', 'image_pool', 'layers', 'pictures', 'processes', 'state_bytes'},
     {'archive', 'lock', 'equalized', 'events', 'flops', 'game', 'growth', 'train_step', 'watchdogs'},
     {'data', 'emoji', 'gallery', 'translate', 'writers'},
-    {'checkpoint', 'device_step', 'gans', 'record'},
-    {'config'},
+    {'checkpoint', 'device_step', 'gans'},
+    {'config', 'steps'},
+    {'record'},
     {'dry_run', 'loop'},
     {'sample', 'prepare'},
 ]

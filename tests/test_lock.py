@@ -49,3 +49,12 @@ def test_a_folder_that_cannot_be_made_is_told():
         locked(Path('/proc/x')),
     ):
         pass
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / 'precious').write_text('mine')
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'lock').symlink_to(tmp_path / 'precious')
+    with pytest.raises(UserError, match='cannot be written to'), locked(tmp_path / 'run'):
+        pass
+    assert (tmp_path / 'precious').read_text() == 'mine'

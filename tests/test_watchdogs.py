@@ -12,7 +12,7 @@ from gan_jax import loop, train_step, watchdogs
 from gan_jax.base import TrainingFailed
 from gan_jax.compilation import Programs
 from gan_jax.data.pipeline import feed
-from gan_jax.watchdogs import Collapse, Replicas, spread, symptoms
+from gan_jax.watchdogs import Collapse, Replicas, StalledInput, StoppedWaiting, spread, symptoms
 
 HEALTHY = {
     'discriminator_loss': 1.1,
@@ -145,24 +145,31 @@ class Slow:
         return 16
 
     def images(self, indices):
-        time.sleep(0.5)
+        time.sleep(0.8)
         return np.zeros((len(indices), 2, 2, 1), np.uint8)
 
 
+def stalling(images, **how):
+    return feed({'image': images}, [(0, 1, 4)], seed=0, num_devices=2, resident=False, **how)
+
+
 def test_data_that_keep_the_run_waiting_are_told_again_and_again():
-    waited = []
-    items = feed(
-        {'image': Slow()},
-        [(0, 1, 4)],
-        seed=0,
-        num_devices=2,
-        resident=False,
-        patience=0.1,
-        stalled=waited.append,
-    )
+    said = []
+    stalled = StalledInput(0.25, lambda: False, said.append)
+    stalled.step = 7
+    items = stalling(Slow(), stalled=stalled)
     assert next(items)['image'].shape == (2, 1, 2, 2, 2, 1)
     items.close()
-    assert waited[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert len(said) >= 2
+    assert all(line.startswith('step 7: the data have brought nothing for ') for line in said)
+    stalled(0.1)  # of the next wait
+    assert stalled.told == 0
+
+
+def test_who_is_told_to_stop_does_not_wait_for_data():
+    items = stalling(Slow(), stalled=StalledInput(99, lambda: True, print))
+    with pytest.raises(StoppedWaiting):
+        next(items)
 
 
 def test_a_timeout_of_the_data_themselves_is_no_stall():
@@ -170,8 +177,5 @@ def test_a_timeout_of_the_data_themselves_is_no_stall():
         def images(self, indices):
             raise TimeoutError('the network')
 
-    items = feed(
-        {'image': Failing()}, [(0, 1, 4)], seed=0, num_devices=1, resident=False, patience=5, stalled=print
-    )
     with pytest.raises(TimeoutError, match='the network'):
-        next(items)
+        next(stalling(Failing(), stalled=print))

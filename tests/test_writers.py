@@ -1,5 +1,7 @@
 """Promises of what a run leaves behind: no doubles, no tears, exact grids, whole files, plain lines."""
 
+import contextlib
+import errno
 import io
 import json
 import subprocess
@@ -243,3 +245,41 @@ def test_progress_is_one_line_on_a_terminal():
 )
 def test_duration(seconds, text):
     assert writers._duration(seconds) == text
+
+
+def test_a_line_that_does_not_fit_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    """Half of it has been written when the disk is full."""
+    path = tmp_path / 'metrics.jsonl'
+    path.write_bytes(b'{"step": 1}\n')
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if len(data) < 8:
+                raise OSError(errno.ENOSPC, 'No space left on device')
+            return super().write(data[: len(data) // 2])
+
+    monkeypatch.setattr(writers, 'open', lambda path, mode, buffering: Full(path, mode), raising=False)
+    with pytest.raises(OSError, match='No space'):
+        writers.append_whole(path, b'{"step": 2, "kimg": 3}\n')
+    assert path.read_bytes() == b'{"step": 1}\n'
+
+
+@pytest.mark.parametrize(
+    'line', [b'{"step": null, "kimg": 1}', b'{"step": 1}', b'{"step": true, "kimg": 1}', b'[1]']
+)
+def test_lines_that_are_no_records_are_left_out(line, tmp_path):
+    path = tmp_path / 'metrics.jsonl'
+    path.write_bytes(b'{"step": 1, "kimg": 0.1}\n' + line + b'\n')
+    assert writers.read_records(path) == [{'step': 1, 'kimg': 0.1}]
+
+
+def test_nobody_listens(monkeypatch):
+    """A run does not end because stderr is closed, or a file on a full disk."""
+    full = open('/dev/full', 'w')  # noqa: SIM115
+    monkeypatch.setattr(sys, 'stderr', full)
+    writers.say('the disk is full')
+    with writers.progress(10, 1, stream=full) as report:
+        report(1, 0.1, {})
+    with contextlib.suppress(OSError):
+        full.close()
+    writers.say('it is closed')

@@ -3,13 +3,15 @@
 import collections
 import functools
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
 from gan_jax.base import UserError
 
 RESIDENT_BYTES = 2 * 1024**3  # up to this size 'auto' keeps the whole data set on each device
+POLL_SECONDS = 0.2  # between two looks at whether a run that waits for data is to stop
 AHEAD = 2  # dispatches prepared beyond the one in use
 FIRST_IMAGES, FIRST_PIXELS = 1000, 2**23  # at most, of those seen before a run begins
 
@@ -38,7 +40,7 @@ def _permutation(num_examples, seed, epoch):
     return np.argsort(numbers, kind='stable')
 
 
-def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), patience=None, stalled=None):
+def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), stalled=None):
     """Yields what each dispatch needs, prepared ahead by a background thread.
 
     Args:
@@ -51,8 +53,8 @@ def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), p
             global batch is the same for any D.
         resident: whether the data set lies on the devices, so that they need indices alone.
         mine: which of the D devices to feed, those of this process.
-        patience: seconds without anything new after which, and after each of which again, `stalled` is told.
-        stalled: (seconds) -> None, how long has been waited.
+        stalled: (seconds) -> None, told over and over for how long what was asked for has not come; what it
+            raises ends the waiting.
 
     Yields:
         by domain, int32 indices [D', K, B / D] if resident, else uint8 images [D', K, B / D, H, W, C],
@@ -82,19 +84,19 @@ def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), p
                 ready.append(thread.submit(prepare, *dispatch))
             if not ready:
                 return
-            yield _wait(ready.popleft(), patience, stalled)
+            yield _wait(ready.popleft(), stalled)
     finally:
-        thread.shutdown(cancel_futures=True)
+        thread.shutdown(wait=False, cancel_futures=True)  # it may hang on a disk that does not answer
 
 
-def _wait(future, patience, stalled):
-    for number in itertools.count(1):
-        try:
-            return future.result(patience)
-        except TimeoutError:
-            if future.done():  # it has raised that itself
-                raise
-            stalled(number * patience)
+def _wait(future, stalled):
+    begun = time.monotonic()
+    while stalled:
+        done, _ = wait([future], timeout=POLL_SECONDS)
+        if done:
+            break
+        stalled(time.monotonic() - begun)
+    return future.result()
 
 
 def first_images(images, seed):

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import subprocess
+import sys
 
 import pytest
-from helpers import flags
-from runs import end, ended, last_line, start
+from helpers import ROOT, flags
+from runs import ENVIRONMENT, end, ended, last_line, start
 
 from gan_jax.checkpoint import Checkpoints
 
@@ -51,7 +52,7 @@ WRITES = {
         "step 160: TensorBoard's picture could not be",
     ),
     'samples': ('record', 'record', 'save_grid', 'step 160: the samples could not be'),
-    'the curves': ('record', 'record', 'save_last_pictures', 'step 240: curves.png could not be'),
+    'the curves': ('loop', 'loop', 'save_last_pictures', 'step 240: curves.png could not be'),
 }
 
 
@@ -134,11 +135,30 @@ record.Record.log = logged
     assert out.splitlines()[-1] == unbroken
     for step in (80, 120, 160):
         assert f'step {step}: the checkpoint could not be written' in err
+    for what in ('the line in metrics.jsonl', "TensorBoard's numbers", 'the samples'):
+        assert f'{what} could not be written (No space left on device)' in err, what
     lines = [json.loads(line)['step'] for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
     assert lines[:5] == [10, 20, 30, 40, 50][: len(lines[:5])]
     assert lines[-8:] == list(range(170, 241, 10))
     assert lines == sorted(set(lines))
     assert whole(workdir, lines) == [40, 200, 240]
+
+
+@pytest.mark.faults
+def test_nobody_can_be_told(unbroken, tmp_path):
+    """stderr is a file on a full disk, too."""
+    arguments = [*flags('gan', **RUN), f'--workdir={tmp_path}/run']
+    with open('/dev/full', 'w') as full:
+        ended = subprocess.run(
+            [sys.executable, str(ROOT / 'train.py'), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=False,
+            env={**ENVIRONMENT, 'JAX_NUM_CPU_DEVICES': '2'},
+        )
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines()[-1] == unbroken
 
 
 @pytest.mark.faults

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from helpers import flags
-from runs import end, ended, last_line, start
+from runs import end, ended, last_line, start, wait_for_line
 
 from gan_jax.checkpoint import Checkpoints
 
@@ -18,11 +18,23 @@ GROWING = {
     'checkpoint_every_steps': 40,
     'num_steps': 160,
 }
-SIGNAL = 'once(lambda: os.kill(os.getpid(), signal.{signal}))'
+# Tells where the run was when the signal came.
+SIGNAL = """
+from gan_jax import {module}, loop
+noted, next_item = [0], loop.next_item
+def note(items, dispatch):
+    noted[0] = dispatch.last_step
+    return next_item(items, dispatch)
+loop.next_item = note
+def act():
+    print(f'told in the dispatch to {{noted[0]}}', file=sys.stderr)
+    os.kill(os.getpid(), signal.{signal})
+before({owner}, {name!r}, once(act))
+"""
 MOMENTS = {
     'the data are being opened': ('loop', 'open_domains', 'SIGTERM'),
     'the first compilation': ('compilation.Programs', '_compile', 'SIGTERM'),
-    'memory is being checked': ('loop', 'check_memory', 'SIGINT'),
+    'memory is being checked': ('steps', 'check_memory', 'SIGINT'),
     'the state is being made': ('loop', 'saved_or_new', 'SIGTERM'),
     'data are being waited for': ('loop', 'next_item', 'SIGINT'),
     'a line is being written': ('writers.MetricsWriter', 'write', 'SIGTERM'),
@@ -40,7 +52,7 @@ MOMENTS = {
 def trouble(owner, name, number):
     module, _, attribute = owner.partition('.')
     owner = f'{module}.{attribute}' if attribute else module
-    return f'from gan_jax import {module}\nbefore({owner}, {name!r}, {SIGNAL.format(signal=number)})'
+    return SIGNAL.format(module=module, owner=owner, name=name, signal=number)
 
 
 @pytest.fixture(scope='module')
@@ -56,6 +68,8 @@ def test_a_signal_while(moment, unbroken, tmp_path):
     process = start(arguments, trouble=trouble(owner, name, number))
     said = ended(process, 75, f'{number} at step ', 'checkpoint written')
     step = int(said.rpartition(f'{number} at step ')[2].partition(':')[0])
+    told = int(said.partition('told in the dispatch to ')[2].split()[0])
+    assert told <= step <= told + GROWING['steps_per_dispatch']  # within one dispatch
     assert Checkpoints(tmp_path / 'run').steps()[-1] == step < 160
     assert last_line(arguments) == unbroken
 
@@ -80,4 +94,47 @@ def test_a_second_signal_ends_at_once_and_leaves_the_last_good_checkpoint(second
     assert process.returncode == -getattr(signal, second)
     assert 'sha256' not in out
     assert Checkpoints(tmp_path / 'run').steps() == [40]
+    assert last_line(arguments) == unbroken
+
+
+@pytest.mark.faults
+def test_a_signal_while_data_do_not_come(unbroken, tmp_path):
+    """The state is there, so that nothing has to be waited for."""
+    arguments = [*flags('progan', data__placement='host', **GROWING), f'--workdir={tmp_path}/run']
+    hangs = (
+        'import time\n'
+        'from gan_jax.data import source\n'
+        'calls = []\n'
+        'def act():\n'
+        '    calls.append(True)\n'
+        '    if len(calls) == 20:\n'
+        '        time.sleep(1000)\n'
+        "before(source.Images, 'images', act)"
+    )
+    process = start([*arguments, '--config.watchdogs.stalled_input_seconds=1'], trouble=hangs)
+    wait_for_line(process, 'the data have brought nothing for 2 s')
+    process.send_signal(signal.SIGTERM)
+    ended(process, 75, 'SIGTERM at step ', 'checkpoint written', timeout=20)
+    assert last_line(arguments) == unbroken
+
+
+@pytest.mark.faults
+def test_a_compilation_that_nobody_will_use_is_not_waited_for(unbroken, tmp_path):
+    """That of the next stage's step, which has just begun when the signal comes."""
+    arguments = [*flags('progan', **GROWING), f'--workdir={tmp_path}/run']
+    slow = (
+        'import threading, time\n'
+        'from gan_jax import compilation\n'
+        'def act():\n'
+        '    calls.append(True)\n'
+        '    if len(calls) == 6:\n'
+        "        print('it compiles', file=sys.stderr, flush=True)\n"
+        '        time.sleep(1000)\n'
+        'calls = []\n'
+        "before(compilation.Programs, '_compile', act)"
+    )
+    process = start(arguments, trouble=slow)
+    wait_for_line(process, 'it compiles')
+    process.send_signal(signal.SIGTERM)
+    ended(process, 75, 'checkpoint written', timeout=60)
     assert last_line(arguments) == unbroken

@@ -34,8 +34,7 @@ def records(workdir):
     return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize('placement', ['device', 'host'])
+@pytest.mark.parametrize('placement', ['device', pytest.param('host', marks=pytest.mark.faults)])
 def test_two_by_two_is_one_by_four(placement, tmp_path):
     """Over 20 steps of the original GAN, which takes SGD; replicas are compared at each line."""
     arguments = flags('gan', num_steps=20, log_every_steps=1, data__placement=placement)
@@ -117,6 +116,32 @@ def test_a_mistake_that_only_the_first_can_see_ends_all(tmp_path):
     others = [*flags('gan', num_steps=20, seed=5), f'--workdir={tmp_path}']
     for process in start_several(others, 2, 2):
         ended(process, 2, 'was made by another config: --config.seed (was 0, now 5)')
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ('mistake', 'told'),
+    [
+        (
+            'log_every_steps=5',
+            '--config.log_every_steps: 20 in the first process and 5 in process 1; takes one',
+        ),
+        ('seed=5', '--config.seed: 0 in the first process and 5 in process 1; takes one value in all'),
+        ('data.data_dir=/no/such/folder', "'/no/such/folder', takes a folder that exists (process 1)"),
+        (
+            'data.split=train[:300]',
+            "--config.data.split: 'train[:200]' in the first process and 'train[:300]'",
+        ),
+    ],
+)
+def test_a_mistake_in_one_process_is_told_by_all(mistake, told, tmp_path):
+    name = mistake.partition('=')[0]
+    everything = [*flags('gan', num_steps=20, **EVERY), f'--workdir={tmp_path}/run']
+    right = [each for each in everything if each.startswith(f'--config.{name}=')]
+    arguments = [each for each in everything if each not in right]
+    for process in start_several(arguments, 2, 1, own={0: right, 1: [f'--config.{mistake}']}):
+        ended(process, 2, told)
+    assert not (tmp_path / 'run').exists()
 
 
 @pytest.mark.faults
