@@ -16,6 +16,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from gan_jax import cli
+from gan_jax.base import TrainingFailed
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERY = 100  # steps in a line of the log
@@ -66,6 +67,8 @@ def watch(options, overrides: dict, workdir: Path) -> list[Row]:
             batch_size = 1000 * record['kimg'] / record['step']
             seconds = batch_size / record.get('images_per_second', float('nan'))
             seen.append(Row(record['step'], resident_bytes(process.pid), seconds))
+    if process.returncode:
+        raise TrainingFailed(f'the run ended with code {process.returncode}')
     return [row for row in seen if row.resident_bytes]
 
 

@@ -66,9 +66,9 @@ def train(config, workdir, devices=None) -> TrainState:
         intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
         schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals])
         is_resident = fits_on_device(images, config.data.placement)
-        pictures = {domain: each.all_images() for domain, each in images.items()} if is_resident else ()
-        resident = parallel.replicate(pictures, devices)
-        first = first_images(images, config.seed)
+        every = lambda: {domain: each.all_images() for domain, each in images.items()}
+        resident = parallel.replicate(processes.of_all(every) if is_resident else (), devices)
+        first = processes.of_all(lambda: first_images(images, config.seed))
         first_batch = jax.tree.map(lambda images: normalize(jnp.asarray(images)), first)
 
         create, rng = partial(create_train_state, gan=gans[stages[0]]), jax.random.key(config.seed)

@@ -180,17 +180,3 @@ def _fingerprint(leaf) -> jax.Array:
     bits = jax.lax.bitcast_convert_type(data, unsigned).astype(jnp.uint32)
     odd = 2 * jax.lax.iota(jnp.uint32, bits.size).reshape(bits.shape) + 1  # invertible, and no two alike
     return jnp.sum(bits * odd, dtype=jnp.uint32)
-
-
-def replicas_that_differ(tree) -> list[str]:
-    """Paths of the leaves whose copies are not the same bits on every device of this process.
-
-    A gradient that nobody averaged raises nothing under `out_axes=None`: the copies drift apart in silence.
-    """
-    different = []
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        data = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-        copies = [np.asarray(shard.data).tobytes() for shard in data.addressable_shards]
-        if any(copy != copies[0] for copy in copies):
-            different.append(jax.tree_util.keystr(path, simple=True, separator='/'))
-    return different

@@ -141,3 +141,14 @@ def single_step(config, **replacements):
     batch = {**images, 'position': jnp.arange(config.batch_size)}
     state = jax.jit(partial(create_train_state, gan=gan))(jax.random.key(0), batch)
     return jax.jit(partial(train_step, gan=gan, ema=0.0, axis_name=None)), state, batch
+
+
+def replicas_that_differ(tree) -> list[str]:
+    """Paths of the leaves whose copies are not the same bits on every device."""
+    different = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        data = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        copies = [np.asarray(shard.data).tobytes() for shard in data.addressable_shards]
+        if any(copy != copies[0] for copy in copies):
+            different.append(jax.tree_util.keystr(path, simple=True, separator='/'))
+    return different

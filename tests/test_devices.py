@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import make_gan, run_parallel, run_steps, small_config
+from helpers import make_gan, replicas_that_differ, run_parallel, run_steps, small_config
 
 from gan_jax import device_step, parallel
 from gan_jax.gans import load_system
@@ -60,7 +60,7 @@ def test_eight_devices_compute_what_one_does(system, overrides, stage):
         strict=True,
     ):
         np.testing.assert_allclose(b, a, rtol=1e-3, atol=2e-6, err_msg=jax.tree_util.keystr(path))
-    assert parallel.replicas_that_differ(eight) == []
+    assert replicas_that_differ(eight) == []
 
 
 def test_pictures_are_cut_and_mirrored_alike_on_any_number_of_devices(monkeypatch):
@@ -96,4 +96,4 @@ def test_a_forgotten_average_is_found():
     drift = parallel.parallelize(lambda state, resident, item: (state + item.sum(), item.sum()), devices)
     items = parallel.shard(np.arange(8, dtype=np.float32).reshape(8, 1, 1), devices)
     state, _ = run_parallel(drift, parallel.replicate(np.float32(config.seed), devices), (), items)
-    assert parallel.replicas_that_differ({'weight': state}) == ['weight']
+    assert replicas_that_differ({'weight': state}) == ['weight']

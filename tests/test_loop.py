@@ -5,7 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from helpers import ROOT, small_config
+from helpers import ROOT, replicas_that_differ, small_config
 from PIL import Image
 
 from gan_jax import checkpoint, fitting, loop, parallel, sample
@@ -53,7 +53,7 @@ def test_a_run_leaves_its_files(run):
     assert picture.std() > 0
     assert (workdir / 'curves.png').stat().st_size > 10_000
     assert list((workdir / 'tensorboard').glob('events.*'))
-    assert parallel.replicas_that_differ(state) == []
+    assert replicas_that_differ(state) == []
     assert int(state.step) == 8
     assert int(state.images_seen) == 8 * 16
 

@@ -98,9 +98,11 @@ def test_a_second_signal_ends_at_once_and_leaves_the_last_good_checkpoint(second
 
 
 @pytest.mark.faults
-def test_a_signal_while_data_do_not_come(unbroken, tmp_path):
+def test_a_signal_while_data_do_not_come(tmp_path):
     """The state is there, so that nothing has to be waited for."""
-    arguments = [*flags('progan', data__placement='host', **GROWING), f'--workdir={tmp_path}/run']
+    arguments = flags('progan', data__placement='host', **GROWING)
+    unbroken = last_line([*arguments, f'--workdir={tmp_path}/unbroken'])
+    arguments.append(f'--workdir={tmp_path}/run')
     hangs = (
         'import time\n'
         'from gan_jax.data import source\n'
