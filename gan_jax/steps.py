@@ -47,8 +47,8 @@ class Steps:
 
     def run(self, dispatch: Dispatch, state, item):
         """(state, metrics [K]) after a dispatch of K steps; the buffers of `state` are given away."""
-        self.prepare(dispatch)
-        return self.programs.compiled(_key(dispatch))(state, self.resident, item)
+        function = self.functions[dispatch.stage]
+        return self.programs.run(_key(dispatch), function, state, self.resident, item)
 
 
 def _key(dispatch: Dispatch):

@@ -17,7 +17,7 @@ from gan_jax.train_state import create_train_state
 
 @pytest.fixture(scope='module')
 def state():
-    config = small_config('cyclegan')
+    config = small_config('gan')
     images = {domain: batch[0] for domain, batch in domain_batches(config, 1).items()}
     return jax.jit(partial(create_train_state, gan=make_gan(config)))(jax.random.key(0), images)
 
@@ -150,7 +150,7 @@ def test_a_state_that_is_not_the_one_saved_is_not_taken(saved, state, tmp_path):
 
 
 def test_a_checkpoint_of_another_network_is_not_taken(saved):
-    config = small_config('cyclegan', gan__generator_width=3)
+    config = small_config('gan', gan__generator_units=17)
     images = {domain: batch[0] for domain, batch in domain_batches(config, 1).items()}
     other = jax.eval_shape(partial(create_train_state, gan=make_gan(config)), jax.random.key(0), images)
     with pytest.raises(ValueError, match='it is of another network: '):
