@@ -1,7 +1,6 @@
 """Checkpoints: written beside the run, whole or not at all, and read back onto any number of devices."""
 
 import contextlib
-import ctypes
 import errno
 import os
 import re
@@ -119,7 +118,6 @@ class Checkpoints:
         checkpoint is left, and all others stay.
         """
         self.wait()
-        _give_memory_back()
         self._writing = self._thread.submit(self._write, fetch(without_typed_key(state)))
 
     def wait(self) -> None:
@@ -182,12 +180,6 @@ def open_existing(workdir: Path) -> Checkpoints:
     if not checkpoints.steps():
         raise UserError(f'--workdir: {str(workdir)!r} has no checkpoint; takes the folder of a run')
     return checkpoints
-
-
-def _give_memory_back() -> None:
-    """To the system: glibc keeps what the copies of a state leave, and the process would grow with each."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _check_room(folder: Path, state) -> None:
