@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import shutil
@@ -199,6 +200,7 @@ def _shapes_on_disk(path: Path) -> dict[str, tuple]:
     return {leaf.name: (leaf.shape, str(leaf.dtype)) for leaf in leaves}
 
 
+@functools.cache
 def _checkpointer() -> ocp.Checkpointer:
     """Orbax's, for the first of several processes alone: the state is the same in all."""
     alone = ocp.options.MultiprocessingOptions(
