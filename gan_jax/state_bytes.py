@@ -18,7 +18,7 @@ def state_sha256(state) -> str:
     digest = hashlib.sha256()
     for path, leaf in sorted(leaves.items()):
         digest.update(f'{path} {leaf.dtype} {leaf.shape} '.encode())
-        digest.update(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8))  # not a copy of it
+        digest.update(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data)  # not a copy of it
     return digest.hexdigest()
 
 
