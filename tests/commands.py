@@ -8,12 +8,12 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from helpers import ROOT, make_gan, small_config
 
 from gan_jax import checkpoint, cli, prepare, sample
 from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
 from gan_jax.train_state import create_train_state
+from helpers import ROOT, make_gan, small_config
 
 train = runpy.run_path(str(ROOT / 'train.py'))['main']
 VERBS = {  # file -> what it runs

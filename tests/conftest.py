@@ -41,7 +41,6 @@ def no_run_outlives_its_test():
 def refused(tmp_path, monkeypatch, capsys):
     """`refused(main, arguments, *texts)`: runs a command that must fail by the contract and say the texts."""
     from commands import tree  # not by every test
-
     from gan_jax import cli
 
     monkeypatch.chdir(tmp_path)

@@ -13,13 +13,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import ROOT
 from PIL import Image
 
 from gan_jax import archive, prepare
 from gan_jax.base import UserError
 from gan_jax.data.source import open_images
 from gan_jax.reading import MOST_BYTES_READ, read_picture
+from helpers import ROOT
 
 # Where the directory at an archive's end says so of a member, and as what
 FLAGS, METHOD, CRC, SIZE = (8, '<H'), (10, '<H'), (16, '<I'), (24, '<I')

@@ -13,14 +13,14 @@ import traceback
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from commands import train
-from helpers import flags
 from ml_collections import ConfigDict
-from tiny_data import encoded, prepare
 
+from commands import train
 from gan_jax.base import UserError
 from gan_jax.data import domains, source
 from gan_jax.data.source import EMBEDDED, open_images
+from helpers import flags
+from tiny_data import encoded, prepare
 
 PICTURE = np.zeros((8, 8, 1), np.uint8)
 EMBEDDED_SET = {'name': 'fashion_mnist_10k', 'data_dir': '', 'split': 'train'}

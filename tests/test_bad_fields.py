@@ -1,11 +1,11 @@
 """Every field of every system turns down what it does not take: one line, and nothing is written."""
 
 import pytest
-from commands import train
-from helpers import ROOT, SMALL, flags
 
+from commands import train
 from gan_jax.config import FIELDS
 from gan_jax.gans import load_system
+from helpers import ROOT, SMALL, flags
 
 SYSTEMS = sorted(path.stem for path in (ROOT / 'gan_jax/gans').glob('[!_]*.py'))
 KNOWN = {system: {**FIELDS, **load_system(system).FIELDS} for system in SYSTEMS}

@@ -6,13 +6,13 @@ from functools import partial
 
 import jax
 import pytest
-from helpers import domain_batches, make_gan, small_config
 
 from gan_jax import manifest
 from gan_jax.base import UserError
 from gan_jax.checkpoint import Checkpoints, superfluous
 from gan_jax.state_bytes import from_bytes, state_sha256, to_bytes
 from gan_jax.train_state import create_train_state
+from helpers import domain_batches, make_gan, small_config
 
 
 @pytest.fixture(scope='module')

@@ -8,9 +8,9 @@ import threading
 import jax
 import jax.numpy as jnp
 import pytest
-from helpers import ROOT, flags
 
 from gan_jax.compilation import Programs
+from helpers import ROOT, flags
 
 
 @pytest.mark.parametrize('is_on', [True, False])

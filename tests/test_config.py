@@ -6,7 +6,6 @@ import math
 import re
 
 import pytest
-from helpers import ROOT, small_config
 from ml_collections import ConfigDict
 
 from gan_jax import config as configs
@@ -14,6 +13,7 @@ from gan_jax import fields
 from gan_jax.base import UserError
 from gan_jax.config import FREE, check_workdir, load_config, read_config, to_json
 from gan_jax.gans import load_system
+from helpers import ROOT, small_config
 
 FILES = sorted((ROOT / 'configs').glob('*.py'))
 DCGAN = ROOT / 'configs/dcgan_fashion_mnist.py'

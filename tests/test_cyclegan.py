@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import domain_batches, make_gan, single_step, small_config
 
 from gan_jax import augment, image_pool, loop
 from gan_jax.base import UserError
 from gan_jax.gans import cyclegan
 from gan_jax.image_pool import ImagePool
 from gan_jax.train_state import create_train_state
+from helpers import domain_batches, make_gan, single_step, small_config
 
 RATE = 0.1
 

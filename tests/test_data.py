@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
-from tiny_data import prepare
 
 from gan_jax.base import UserError
 from gan_jax.data.pipeline import feed, first_images, fits_on_device, order
 from gan_jax.data.source import EMBEDDED, open_images
+from tiny_data import prepare
 
 FULL_SET = Path(os.environ.get('FASHION_MNIST_DIR', '/usr/share/datasets/fashion-mnist'))
 # Of the pixels, taken straight from the IDX files

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import make_gan, replicas_that_differ, run_parallel, run_steps, small_config
 
 from gan_jax import device_step, parallel
 from gan_jax.gans import load_system
 from gan_jax.train_state import TrainState
+from helpers import make_gan, replicas_that_differ, run_parallel, run_steps, small_config
 
 RATES = {'cyclegan': 1e-4}  # as G's gradient is a hundred times as large there
 

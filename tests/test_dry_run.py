@@ -2,9 +2,8 @@
 
 import json
 
-from helpers import small_config
-
 from gan_jax import dry_run
+from helpers import small_config
 
 
 def test_a_report_has_a_row_for_each_stage_and_says_what_does_not_fit(monkeypatch):

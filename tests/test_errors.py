@@ -7,13 +7,13 @@ import sys
 from functools import partial
 
 import pytest
-from commands import VERBS, parser_of, train
-from helpers import ROOT, flags
 from PIL import Image
+
+from commands import VERBS, parser_of, train
+from gan_jax import checkpoint, sample
+from helpers import ROOT, flags
 from test_bad_data import FAULTS
 from test_bad_fields import BAD, IN_A_FILE, MISFITS
-
-from gan_jax import checkpoint, sample
 
 DCGAN = f'--config={ROOT}/configs/dcgan_fashion_mnist.py'
 

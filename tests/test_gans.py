@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import ROOT, make_gan, plain_step, random_batches, single_step, small_config
 
 from gan_jax import layers
 from gan_jax.config import load_config
@@ -16,6 +15,7 @@ from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
 from gan_jax.gans.dcgan import base_and_depth
 from gan_jax.train_step import train_step
+from helpers import ROOT, make_gan, plain_step, random_batches, single_step, small_config
 
 
 def parameters(config):

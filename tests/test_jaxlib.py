@@ -6,6 +6,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import pytest
+
 from helpers import ROOT
 
 LINE = 'jaxlib 0.10.2 computes wrong results on CPUs (jax issue 39103): pip install -r requirements.txt\n'

@@ -5,7 +5,6 @@ import json
 import jax
 import numpy as np
 import pytest
-from helpers import ROOT, replicas_that_differ, small_config
 from PIL import Image
 
 from gan_jax import checkpoint, fitting, loop, parallel, sample
@@ -15,6 +14,7 @@ from gan_jax.config import check_workdir, load_config
 from gan_jax.gans import load_system
 from gan_jax.state_bytes import state_sha256
 from gan_jax.stopwatch import StageClock
+from helpers import ROOT, replicas_that_differ, small_config
 
 NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3, 'cyclegan': 1}
 # A stage's end is logged, too.

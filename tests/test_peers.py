@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import ROOT
 
 from gan_jax.config import load_config, to_json
 from gan_jax.gans import load_system
 from gan_jax.latents import example_keys, normal
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
+from helpers import ROOT
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed here: make test-peers')
 

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import ROOT, small_config
 from PIL import Image
 
 from gan_jax import equalized, loop, regularizers
@@ -19,6 +18,7 @@ from gan_jax.fitting import memory_bytes
 from gan_jax.gans import progan
 from gan_jax.state_bytes import state_sha256
 from gan_jax.train_step import train_step
+from helpers import ROOT, small_config
 
 
 def make(config, number):

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from tiny_data import encoded, prepare
 
 from gan_jax.base import UserError
 from gan_jax.data.source import EMBEDDED, open_images
+from tiny_data import encoded, prepare
 
 
 def config(data_dir, **changes):

@@ -10,10 +10,10 @@ import zlib
 
 import numpy as np
 import pytest
-from helpers import ROOT
 from PIL import Image, UnidentifiedImageError
 
 from gan_jax.reading import MOST_BYTES_READ, MOST_PIXELS_READ, open_picture, picture_files, read_picture
+from helpers import ROOT
 
 UNSAFE_MODULES = {'pickle', 'dill', 'cloudpickle', 'joblib', 'shelve', 'marshal', 'yaml', 'torch'}
 UNSAFE_MODULES |= {'importlib', 'runpy', 'subprocess'}

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import small_config
 from PIL import Image
 
 from gan_jax import loop, sample
+from helpers import small_config
 
 
 @pytest.fixture(scope='module')

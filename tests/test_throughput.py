@@ -5,11 +5,11 @@ import json
 import sys
 
 import pytest
-from helpers import ROOT, flags
 
 from benchmarks import measure, throughput
 from benchmarks.peer import Peer
 from gan_jax.base import UserError
+from helpers import ROOT, flags
 
 FIELDS = {
     *('system', 'resolution', 'batch_size', 'dtype', 'num_devices', 'device_kind', 'jax_version'),

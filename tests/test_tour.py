@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from helpers import ROOT, small_config
 
 from gan_jax import loop
+from helpers import ROOT, small_config
 
 WORKDIR = 'runs/dcgan_fashion_mnist'
 NUMBER = re.compile(r'-?\d+\.?\d*')

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import make_gan, plain_step, random_batches, single_step, small_config
 
 from gan_jax.base import GAN, Aux
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
+from helpers import make_gan, plain_step, random_batches, single_step, small_config
 
 RATE = 0.1
 

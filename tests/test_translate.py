@@ -5,12 +5,12 @@ import zlib
 
 import numpy as np
 import pytest
-from helpers import small_config
 from PIL import Image
 
 from gan_jax import loop, sample, translate
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.reading import read_picture
+from helpers import small_config
 
 
 @pytest.fixture(scope='module')

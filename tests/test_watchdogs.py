@@ -6,13 +6,13 @@ import time
 import jax
 import numpy as np
 import pytest
-from helpers import run_steps, small_config
 
 from gan_jax import loop, train_step, watchdogs
 from gan_jax.base import TrainingFailed
 from gan_jax.compilation import Programs
 from gan_jax.data.pipeline import feed
 from gan_jax.watchdogs import Collapse, Replicas, StalledInput, StoppedWaiting, spread, symptoms
+from helpers import run_steps, small_config
 
 HEALTHY = {
     'discriminator_loss': 1.1,

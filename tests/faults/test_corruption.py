@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+
 from helpers import flags
 from runs import end, ended, last_line, start, wait_for
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT, flags
-from runs import ENVIRONMENT, end, ended, last_line, start
 
 from gan_jax.checkpoint import Checkpoints
+from helpers import ROOT, flags
+from runs import ENVIRONMENT, end, ended, last_line, start
 
 RUN = {'num_steps': 240, 'checkpoint_every_steps': 40, 'log_every_steps': 10, 'sample_every_steps': 80}
 # Fills the disk at the second call of a function, and frees it when that has returned.

@@ -16,19 +16,19 @@ from pathlib import Path
 
 import jax
 import pytest
-from commands import VERBS, parser_of, train, tree
-from helpers import ROOT, flags, small_overrides
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_bad_fields import KNOWN, SYSTEMS
-from wild import ATOMS, JSON, NUMBERS, PATHS, TEXTS, VALUES, WORDS
 
+from commands import VERBS, parser_of, train, tree
 from gan_jax import cli, loop, prepare, sample
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
 from gan_jax.train_step import train_step
+from helpers import ROOT, flags, small_overrides
+from test_bad_fields import KNOWN, SYSTEMS
+from wild import ATOMS, JSON, NUMBERS, PATHS, TEXTS, VALUES, WORDS
 
 pytestmark = pytest.mark.faults
 SECONDS, BYTES = 5, 2**30  # of a processor's time, and of memory beyond what there is, for one command

@@ -5,9 +5,9 @@ import random
 import time
 
 import pytest
-from helpers import flags
 
 from gan_jax.checkpoint import Checkpoints
+from helpers import flags
 from runs import kill, last_line, start, wait_for
 
 KILLS = 20

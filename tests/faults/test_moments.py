@@ -3,10 +3,10 @@
 import signal
 
 import pytest
-from helpers import flags
-from runs import end, ended, last_line, start, wait_for_line
 
 from gan_jax.checkpoint import Checkpoints
+from helpers import flags
+from runs import end, ended, last_line, start, wait_for_line
 
 # Level 0 to step 48, fading in to step 96, settled to step 160.
 GROWING = {

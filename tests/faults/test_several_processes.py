@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 import pytest
-from helpers import flags
-from runs import end, ended, kill, last_line, start, start_several, wait_for
 
 from gan_jax.checkpoint import Checkpoints
+from helpers import flags
+from runs import end, ended, kill, last_line, start, start_several, wait_for
 
 EVERY = {
     'steps_per_dispatch': 10,
