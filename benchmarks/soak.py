@@ -1,7 +1,8 @@
 """Whether a long run stays as it began: python benchmarks/soak.py --steps=20000
 
 Runs the real command line and looks at the memory of its process and the seconds of its steps all the while.
-Prints both over the run, and those at its end over those after the first 1,000 steps.
+Prints both over the run, and those of its last 2,000 steps over those of the 2,000 after the first 1,000.
+Pictures and checkpoints come every 500 steps, so that the first of each lie before that.
 """
 
 import json
@@ -34,31 +35,37 @@ def main(arguments: list[str]) -> None:
     """Reads the command line, runs and prints."""
     parser = cli.Parser(__doc__)
     parser.add_argument('--config', default=str(ROOT / 'configs/gan_fashion_mnist.py'), help='of the run')
-    parser.add_argument('--steps', type=cli.whole_number(3000), default=20_000, help='of the run')
+    parser.add_argument('--steps', type=cli.whole_number(5000), default=20_000, help='of the run')
     overrides, others = cli.config_overrides(arguments)
     options = parser.parse_args(others)
     with tempfile.TemporaryDirectory() as workdir:
         seen = watch(options, overrides, Path(workdir))
-    early = [row for row in seen if 1000 < row.step <= 2000]
-    late = [row for row in seen if row.step > options.steps - 1000]
-    print(f'{"step":>8} {"MiB":>9} {"ms/step":>9}')
-    for row in seen[:: max(1, len(seen) // 20)]:
-        print(f'{row.step:8} {row.resident_bytes / 2**20:9.1f} {1000 * row.step_seconds:9.3f}')
-    for name in ('resident_bytes', 'step_seconds'):
-        first, last = (statistics.median(getattr(row, name) for row in rows) for rows in (early, late))
-        print(f'{name}: end over beginning {last / first:.4f}')
+    print(f'{"steps":>15} {"MiB":>9} {"ms/step":>9}')
+    for first in range(0, options.steps, 1000):
+        memory, seconds = medians(seen, first, first + 1000)
+        print(f'{first:6} – {first + 1000:6} {memory / 2**20:9.1f} {1000 * seconds:9.3f}')
+    beginning, end = medians(seen, 1000, 3000), medians(seen, options.steps - 2000, options.steps)
+    for name, before, after in zip(('memory', 'seconds a step'), beginning, end, strict=True):
+        print(f'{name}: {after / before:.4f} of that after 1,000 steps')
+
+
+def medians(seen: list[Row], after: int, until: int) -> tuple[float, float]:
+    """Bytes and seconds of a step among the lines of the log of those steps."""
+    rows = [row for row in seen if after < row.step <= until]
+    return (
+        statistics.median(row.resident_bytes for row in rows),
+        statistics.median(row.step_seconds for row in rows),
+    )
 
 
 def watch(options, overrides: dict, workdir: Path) -> list[Row]:
     """A row for each line of the log."""
     command = [sys.executable, str(ROOT / 'train.py'), f'--config={options.config}']
-    every = {'num_steps': options.steps, 'log_every_steps': EVERY, **overrides}
+    every = {f'{name}_every_steps': 500 for name in ('sample', 'checkpoint')} | {'log_every_steps': EVERY}
+    every |= {'num_steps': options.steps, **overrides}
     command += [f'--workdir={workdir}/run', *(f'--config.{name}={value}' for name, value in every.items())]
-    process, log, seen = (
-        subprocess.Popen(command, stderr=subprocess.DEVNULL),
-        workdir / 'run/metrics.jsonl',
-        [],
-    )
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    log, seen = workdir / 'run/metrics.jsonl', []
     while process.poll() is None:
         time.sleep(0.05)
         lines = log.read_text().splitlines() if log.exists() else []

@@ -1,6 +1,7 @@
 """Checkpoints: written beside the run, whole or not at all, and read back onto any number of devices."""
 
 import contextlib
+import ctypes
 import errno
 import functools
 import os
@@ -40,6 +41,7 @@ class Checkpoints:
         self.folder, self.keep, self.say = (workdir / 'checkpoints').absolute(), keep, say
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='checkpoint')
         self._writing: Future | None = None
+        self._copy: Any = None  # of the state; always in the same memory, or a long run's would grow
         self.saved_step: int | None = None  # of the newest that is known to be whole
 
     def steps(self) -> list[int]:
@@ -119,7 +121,10 @@ class Checkpoints:
         checkpoint is left, and all others stay.
         """
         self.wait()
-        self._writing = self._thread.submit(self._write, fetch(without_typed_key(state)))
+        fetched = fetch(without_typed_key(state))
+        self._copy = self._copy or jax.tree.map(np.empty_like, fetched)
+        jax.tree.map(np.copyto, self._copy, fetched)
+        self._writing = self._thread.submit(self._write, self._copy)
 
     def wait(self) -> None:
         """Until what `save` began has been written, or has failed."""
@@ -150,6 +155,8 @@ class Checkpoints:
             first_line = f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
             self.say(f'step {step}: the checkpoint could not be written ({first_line}); {self.last_good()}')
             return
+        finally:
+            _give_memory_back()
         self.saved_step = step
         for old in superfluous(self.steps(), self.keep or 1, self._is_kept):
             self._delete(old)
@@ -191,6 +198,12 @@ def _check_room(folder: Path, state) -> None:
         raise OSError(
             errno.ENOSPC, f'{os.strerror(errno.ENOSPC)}: it takes {needed:,} bytes of {free:,} left'
         )
+
+
+def _give_memory_back() -> None:
+    """Of what the many threads of a write have freed, the C library would keep some for each of them."""
+    with contextlib.suppress(AttributeError):  # glibc's own
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _shapes_on_disk(path: Path) -> dict[str, tuple]:
