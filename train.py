@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from gan_jax import cli
+from gan_jax import cli, heap
 
 
 def main(arguments: list[str]) -> None:
@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> None:
         return
     from gan_jax.loop import train
 
+    heap.bound()
     train(config, options.workdir or f'runs/{Path(options.config).stem}')
 
 

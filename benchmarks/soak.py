@@ -24,10 +24,10 @@ EVERY = 100  # steps in a line of the log
 
 
 class Row(NamedTuple):
-    """What was seen when a line of the log came."""
+    """What was seen between two lines of the log."""
 
     step: int
-    resident_bytes: int
+    resident_bytes: float  # mean, as memory for a dispatch comes and goes
     step_seconds: float
 
 
@@ -65,18 +65,21 @@ def watch(options, overrides: dict, workdir: Path) -> list[Row]:
     every |= {'num_steps': options.steps, **overrides}
     command += [f'--workdir={workdir}/run', *(f'--config.{name}={value}' for name, value in every.items())]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    log, seen = workdir / 'run/metrics.jsonl', []
+    log, seen, memory = workdir / 'run/metrics.jsonl', [], []
     while process.poll() is None:
         time.sleep(0.05)
-        lines = log.read_text().splitlines() if log.exists() else []
-        for line in lines[len(seen) :]:
+        memory.append(resident_bytes(process.pid))
+        lines = log.read_text().splitlines()[len(seen) :] if log.exists() else []
+        for line in lines:
             record = json.loads(line)
             batch_size = 1000 * record['kimg'] / record['step']
             seconds = batch_size / record.get('images_per_second', float('nan'))
-            seen.append(Row(record['step'], resident_bytes(process.pid), seconds))
+            seen.append(Row(record['step'], statistics.mean(memory), seconds))
+        if lines:
+            memory.clear()
     if process.returncode:
         raise TrainingFailed(f'the run ended with code {process.returncode}')
-    return [row for row in seen if row.resident_bytes]
+    return seen
 
 
 def resident_bytes(pid: int) -> int:

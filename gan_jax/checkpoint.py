@@ -1,7 +1,6 @@
 """Checkpoints: written beside the run, whole or not at all, and read back onto any number of devices."""
 
 import contextlib
-import ctypes
 import errno
 import functools
 import os
@@ -17,7 +16,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gan_jax import cli, manifest
+from gan_jax import cli, heap, manifest
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.parallel import fetch
 from gan_jax.state_bytes import line_of, shapes, state_sha256, without_typed_key
@@ -156,7 +155,7 @@ class Checkpoints:
             self.say(f'step {step}: the checkpoint could not be written ({first_line}); {self.last_good()}')
             return
         finally:
-            _give_memory_back()
+            heap.trim()  # TensorStore has written from many threads
         self.saved_step = step
         for old in superfluous(self.steps(), self.keep or 1, self._is_kept):
             self._delete(old)
@@ -198,12 +197,6 @@ def _check_room(folder: Path, state) -> None:
         raise OSError(
             errno.ENOSPC, f'{os.strerror(errno.ENOSPC)}: it takes {needed:,} bytes of {free:,} left'
         )
-
-
-def _give_memory_back() -> None:
-    """Of what the many threads of a write have freed, the C library would keep some for each of them."""
-    with contextlib.suppress(AttributeError):  # glibc's own
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _shapes_on_disk(path: Path) -> dict[str, tuple]:

@@ -13,6 +13,7 @@ FLOORS = [
     {
         'base',
         'channels',
+        'heap',
         'convolution',
         'fields',
         'latents',
