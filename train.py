@@ -32,10 +32,10 @@ def main(arguments: list[str]) -> None:
         return
     from gan_jax.loop import train
 
-    heap.bound()
     train(config, options.workdir or f'runs/{Path(options.config).stem}')
 
 
 if __name__ == '__main__':
+    heap.bound()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as SIGTERM, it ends the process until a run has begun
     cli.leave(cli.run(main))

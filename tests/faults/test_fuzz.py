@@ -288,7 +288,12 @@ def changed(content, change):
     config = json.loads(content)
     for name, value in change.items():
         *groups, leaf = name.split('.')
-        functools.reduce(lambda group, part: group.setdefault(part, {}), groups, config)[leaf] = value
+        group = config
+        for part in groups:
+            if not isinstance(group.get(part), dict):  # an earlier change has put a value there
+                group[part] = {}
+            group = group[part]
+        group[leaf] = value
     return json.dumps(config).encode()
 
 
