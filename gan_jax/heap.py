@@ -13,8 +13,7 @@ def bound() -> None:
 
     XLA's memory for a dispatch is one block, asked for by now this thread and now that; by default each
     thread's heap would keep one, and there are eight heaps a core. Lower thresholds cost time, as each step
-    asks for many small blocks. Call it at the start of the process,
-    before there are threads.
+    asks for many small blocks. Call it at the start of the process, before there are threads.
     """
     with contextlib.suppress(AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
