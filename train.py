@@ -1,9 +1,8 @@
 """Trains a GAN: python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/a --config.seed=1"""
 
-import signal
 from pathlib import Path
 
-from gan_jax import cli, heap
+from gan_jax import cli, heap, stopping
 
 
 def main(arguments: list[str]) -> None:
@@ -36,6 +35,6 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == '__main__':
+    stopping.end_until_begun()
     heap.bound()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as SIGTERM, it ends the process until a run has begun
     cli.leave(cli.run(main))

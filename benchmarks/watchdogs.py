@@ -43,8 +43,8 @@ def main(arguments: list[str]) -> None:
     samples = {'samples': rng.random((64, *jax.tree.leaves(ours.resident)[0].shape[1:]), np.float32)}
 
     def a_dispatch():
-        nonlocal state
-        state, _ = jax.block_until_ready(ours.compiled(state, ours.resident, ours.items))
+        nonlocal state, metrics
+        state, metrics = jax.block_until_ready(ours.compiled(state, ours.resident, ours.items))
 
     def look():
         collapse.see(samples)

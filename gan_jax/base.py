@@ -58,12 +58,18 @@ class Stage(NamedTuple):
 
 
 class UserError(Exception):
-    """A mistake of the person at the keyboard: shown as one line on stderr, exit code 2, nothing written."""
+    """A mistake of the person at the keyboard: shown as one line on stderr, nothing written."""
+
+    exit_code = 2
 
 
 class TrainingFailed(Exception):
-    """The work itself failed, through no fault of a field: one line on stderr, exit code 1."""
+    """The work itself failed, through no fault of a field: one line on stderr."""
+
+    exit_code = 1
 
 
 class Preempted(Exception):
-    """Stopped by SIGTERM or SIGINT after a checkpoint: one line on stderr, exit code 75."""
+    """Stopped by SIGTERM or SIGINT after a checkpoint: one line on stderr, and the same command goes on."""
+
+    exit_code = 75

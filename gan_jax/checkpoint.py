@@ -22,6 +22,8 @@ from gan_jax.parallel import fetch
 from gan_jax.state_bytes import line_of, shapes, state_sha256, without_typed_key
 from gan_jax.train_state import TrainState
 
+FACTS = {'step': int, 'images_seen': int, 'state_sha256': str}  # what a manifest says beside the files
+
 
 class Checkpoints:
     """The checkpoints of a workdir: `checkpoints/<step>/`, each with the hashes of its files in a manifest.
@@ -59,12 +61,13 @@ class Checkpoints:
         if self.keep is not None:
             for unfinished in self.folder.glob('.*.tmp'):  # what a kill has left
                 shutil.rmtree(unfinished, ignore_errors=True)
-        broken = {}
-        for step in reversed(self.steps()):
+        broken, steps = {}, self.steps()
+        for step in reversed(steps):
             try:
                 state = self.restore(step, like)
             except ValueError as error:
-                broken[step] = error
+                if step in self.steps():
+                    broken[step] = error
                 continue
             self.saved_step = step
             for number, problem in broken.items():
@@ -78,7 +81,8 @@ class Checkpoints:
                 f'--workdir: no checkpoint in {str(self.folder)!r} is whole, that of step {newest} as '
                 f'{error}; takes a workdir with one, or a new one'
             )
-        return None
+        # Where all have gone while they were read, the run that deletes them has left newer ones.
+        return self.restore_newest(like) if steps else None
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The state of `step` as NumPy arrays, with the structure and shapes of `like` (abstract will do).
@@ -109,17 +113,21 @@ class Checkpoints:
             facts = manifest.read(self.folder / str(step))
         except OSError as error:  # a disk that cannot read it
             raise ValueError(f'it cannot be read: {error.strerror or error}') from None
-        if facts.get('step') != step:
-            raise ValueError(f'it is that of step {facts.get("step")}')
+        if {name: type(fact) for name, fact in facts.items()} != FACTS:
+            raise ValueError(f'{manifest.NAME} is of another version')
+        if facts['step'] != step:
+            raise ValueError(f'it is that of step {facts["step"]}')
         return facts
 
     def save(self, state: TrainState) -> None:
         """Copies the state off the devices, so that its buffers may be donated, and begins to write it.
 
-        One that is being written is waited for. Where writing fails, that is said, nothing of the new
-        checkpoint is left, and all others stay.
+        One that is being written is waited for, and one that is there already is not written again. Where
+        writing fails, that is said, nothing of the new checkpoint is left, and all others stay.
         """
         self.wait()
+        if int(fetch(state.step)) == self.saved_step:
+            return
         fetched = fetch(without_typed_key(state))
         self._copy = self._copy or jax.tree.map(np.empty_like, fetched)
         jax.tree.map(np.copyto, self._copy, fetched)
@@ -151,13 +159,13 @@ class Checkpoints:
             os.rename(unfinished, self.folder / str(step))
         except Exception as error:  # what a full disk makes of Orbax and TensorStore has no type of its own
             shutil.rmtree(unfinished, ignore_errors=True)
-            first_line = f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
-            self.say(f'step {step}: the checkpoint could not be written ({first_line}); {self.last_good()}')
+            self.say(f'step {step}: the checkpoint could not be written ({_why(error)}); {self.last_good()}')
             return
         finally:
             heap.trim()  # TensorStore has written from many threads
         self.saved_step = step
-        for old in superfluous(self.steps(), self.keep or 1, self._is_kept):
+        assert self.keep is not None, 'opened to read'
+        for old in superfluous(self.steps(), self.keep, self._is_kept):
             self._delete(old)
 
     def _is_kept(self, step: int) -> bool:
@@ -199,6 +207,15 @@ def _check_room(folder: Path, state) -> None:
         )
 
 
+def _why(error: Exception) -> str:
+    """The cause of a failed write, out of what TensorStore says over pages."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    causes = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
+    told = [cause for cause in causes if cause in str(error)]
+    return told[0] if told else f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
+
+
 def _shapes_on_disk(path: Path) -> dict[str, tuple]:
     """As `shapes`, of a state that Orbax has written."""
     metadata: Any = _checkpointer().metadata(path).item_metadata
@@ -226,7 +243,8 @@ def main(arguments: list[str]) -> None:
         try:
             print(line_of(**checkpoints.facts(step)))
         except ValueError as error:
-            broken.append(f'the checkpoint at step {step} is broken: {error}')
+            if step in checkpoints.steps():  # else the run, being at work, has deleted it
+                broken.append(f'the checkpoint at step {step} is broken: {error}')
     if broken:
         raise TrainingFailed('; '.join(broken))
 

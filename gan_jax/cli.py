@@ -133,18 +133,35 @@ def unwritable(flag: str, folder: Path, error: OSError) -> UserError:
 
 def run(main: Callable[[list[str]], None]) -> int:
     """Calls `main` with the command line; the exit code. A defect keeps its traceback."""
-    exit_codes = {UserError: 2, TrainingFailed: 1, Preempted: 75}
+    _open_streams()
     try:
         main(sys.argv[1:])
-    except tuple(exit_codes) as stop:
+    except (UserError, TrainingFailed, Preempted) as stop:
         line = ' '.join(str(stop).split())
         # What a file said may be in it, and is not to command the terminal.
-        print(''.join(letter if letter.isprintable() else '�' for letter in line), file=sys.stderr)
-        return exit_codes[type(stop)]
+        _tell(''.join(letter if letter.isprintable() else '�' for letter in line))
+        return stop.exit_code
     except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
+        _tell('interrupted')
         return 130
     return 0
+
+
+def _open_streams() -> None:
+    """Has those that are closed lead nowhere: another file would take their place."""
+    for number, name in enumerate(('stdin', 'stdout', 'stderr')):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest free number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'r+'))  # noqa: SIM115
+
+
+def _tell(line: str) -> None:
+    """Prints a line on stderr, if anybody hears: it may be on a disk that is full."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr)
 
 
 def leave(code: int) -> NoReturn:
@@ -152,10 +169,8 @@ def leave(code: int) -> NoReturn:
 
     Not by `sys.exit`, which would wait for threads that compile what nobody will run, or hang on a dead disk.
     """
-    if 'jax' in sys.modules:
-        sys.modules[
-            'jax'
-        ].distributed.shutdown()  # as the interpreter would, where several processes are one run
+    if jax := sys.modules.get('jax'):
+        jax.distributed.shutdown()  # as the interpreter would, where several processes are one run
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -56,6 +56,7 @@ FREE = (
     *watchdogs.FIELDS,
     *processes.FIELDS,
 )
+MOST_BYTES = 2**20  # of a config.json; larger ones are not read
 
 
 def load_config(path: str, overrides: dict[str, str]) -> ConfigDict:
@@ -85,6 +86,8 @@ def read_config(workdir: Path) -> ConfigDict:
     if not os.path.isfile(path):
         raise UserError(f'--workdir: {str(workdir)!r} has no config.json; takes the folder of a run')
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f'it has more than {MOST_BYTES} bytes')
         return _checked(_flatten(json.loads(path.read_bytes())), path.name)
     except (OSError, ValueError, RecursionError, UserError) as error:
         raise UserError(f'--workdir: {str(path)!r} is not the config of a run: {error}') from None

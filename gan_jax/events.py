@@ -39,17 +39,20 @@ class Events:
 
     def _write(self, step, summaries):
         event = _tensorboard().event_file_writer.event_pb2.Event
+        is_new = not self.file
         try:
-            if not self.file:
-                self.file = self._open(event)
+            self.file = self.file or self._open(event)
             for summary in summaries:
                 self.file.write_event(event(wall_time=time.time(), step=step, summary=summary))
             self.file.flush()
         except OSError:
             # It may end in half an event, after which nothing would be read: the next one begins a new file.
             self.close()
+            if is_new and self.file:
+                Path(self.file._file_name).unlink(missing_ok=True)
             self.file = None
             raise
+        self.step = step
 
     def _open(self, event):
         self.folder.mkdir(parents=True, exist_ok=True)

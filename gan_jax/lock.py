@@ -32,7 +32,7 @@ def locked(workdir: Path):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.readline().decode().strip() or 'another run'
+            holder = file.readline(200).decode(errors='replace').strip() or 'another run'
             raise UserError(
                 f'--workdir: {str(workdir)!r} is in use by {holder}; '
                 'takes another folder, or the end of that run'

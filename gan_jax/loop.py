@@ -119,6 +119,8 @@ def train(config, workdir, devices=None) -> TrainState:
             except StoppedWaiting:
                 if unchecked:
                     check_finite(*unchecked, checkpoints, config.on_nonfinite)
+                if replicas:
+                    replicas.check(step, state)
                 checkpoints.save(state)
                 raise preempted(stop, step, checkpoints) from None
             is_stopped = processes.in_any(lambda: bool(stop), devices)

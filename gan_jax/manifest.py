@@ -35,7 +35,7 @@ def read(folder: Path) -> dict:
         own_hash, facts, files = contents.pop('sha256'), dict(contents['facts']), dict(contents['files'])
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
         raise ValueError(f'{NAME} is damaged') from None
-    if own_hash != _own_hash(contents):
+    if own_hash != _own_hash(contents) or not all(map(_is_description, files.values())):
         raise ValueError(f'{NAME} is damaged')
     found = _names(folder)
     if missing := sorted(set(files) - set(found)):
@@ -62,6 +62,10 @@ def _describe(path: Path) -> dict:
         raise ValueError(f'{path.name} is a link')
     with open(path, 'rb') as file:
         return {'bytes': path.stat().st_size, 'sha256': hashlib.file_digest(file, 'sha256').hexdigest()}
+
+
+def _is_description(said) -> bool:
+    return isinstance(said, dict) and set(said) == {'bytes', 'sha256'}
 
 
 def _own_hash(contents: dict) -> str:

@@ -97,7 +97,9 @@ def parse(arguments: list[str]):
             f'--background: {options.background!r} is no colour; takes a name or #rrggbb'
         ) from None
     if there(options).exists():
-        raise UserError(f'--name: {str(there(options))!r} is there already; takes another name')
+        is_half = any(there(options).glob('incomplete.*'))  # TFDS's name until all is written
+        what = 'is half made (delete it, if nothing is at work on it)' if is_half else 'is there already'
+        raise UserError(f'--name: {str(there(options))!r} {what}; takes another name')
     parents = (Path(options.data_dir), *Path(options.data_dir).absolute().parents)
     cli.check_writable('--data_dir', next(path for path in parents if path.exists()))
     return options

@@ -1,5 +1,6 @@
 """Several processes as one run: how they find each other, and the little on which they have to agree."""
 
+import contextlib
 import functools
 import json
 import re
@@ -74,7 +75,7 @@ def join(distributed) -> None:
     try:
         if distributed.coordinator != 'auto':
             given = distributed.coordinator, distributed.num_processes, distributed.process_id
-            _reach(*given)
+            _meet(*given)
         jax.distributed.initialize(
             *given,
             initialization_timeout=JOINING_SECONDS,
@@ -89,28 +90,59 @@ def join(distributed) -> None:
         ) from None
 
 
-def _reach(address: str, num_processes: int, process_id: int) -> None:
-    """Raises OSError where the first process cannot be at `address`, or is not within JOINING_SECONDS.
+def _meet(address: str, num_processes: int, process_id: int) -> None:
+    """Returns when all processes are there; raises OSError where they are not within JOINING_SECONDS.
 
-    JAX would end this one by a signal.
+    JAX would wait as long, but then end the process by a signal.
     """
     host, port = address.rsplit(':', 1)
+    host, until = host.strip('[]'), time.monotonic() + JOINING_SECONDS
     if process_id == 0:
-        with socket.socket() as free:
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            free.bind(('', int(port)))
         print(f'waiting for {num_processes - 1} more at {address}', file=sys.stderr)
+        _gather_the_others(int(port), num_processes, until)
         return
-    socket.getaddrinfo(host.strip('[]'), port)  # a name that nobody knows will not be known later
-    until = time.monotonic() + JOINING_SECONDS
+    socket.getaddrinfo(host, port)  # a name that nobody knows will not be known later
     while True:
         try:
-            socket.create_connection((host.strip('[]'), int(port)), timeout=5).close()
-            return
-        except OSError:  # it may start later than this one
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
+            with socket.create_connection((host, int(port)), timeout=5) as first:
+                first.sendall(b'%d\n' % process_id)
+                first.settimeout(max(1, until - time.monotonic()))
+                if first.recv(1) == b'+':
+                    return
+                problem = ConnectionError('the first process waits no longer')
+        except OSError as error:  # it may start later than this one, or again
+            problem = error
+        if time.monotonic() > until:
+            raise problem
+        time.sleep(0.5)
+
+
+def _gather_the_others(port: int, num_processes: int, until: float) -> None:
+    """Waits at `port` until each of them has said its number, and then tells all to go on."""
+    missing, there = set(range(1, num_processes)), []
+    with contextlib.ExitStack() as stack:
+        is_dual = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if is_dual else socket.AF_INET
+        door = stack.enter_context(socket.create_server(('', port), family=family, dualstack_ipv6=is_dual))
+        while missing:
+            door.settimeout(max(0.01, until - time.monotonic()))
+            try:
+                other, _ = door.accept()
+            except TimeoutError:
+                raise TimeoutError(
+                    f'process {min(missing)} was not there after {JOINING_SECONDS} s'
+                ) from None
+            stack.enter_context(other)
+            other.settimeout(5)
+            with contextlib.suppress(OSError, ValueError):  # a stranger
+                number = int(other.recv(16))
+                if 0 < number < num_processes:
+                    missing.discard(number)
+                    there.append(other)
+        for other in there:
+            with contextlib.suppress(OSError):  # it has died since, which JAX will find
+                other.sendall(b'+')
+                other.recv(1)  # until it has hung up, as the port of who does so first stays taken
 
 
 def is_first() -> bool:

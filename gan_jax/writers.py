@@ -10,8 +10,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from gan_jax.base import UserError
 from gan_jax.events import Events
 from gan_jax.pictures import write_atomically
+
+MOST_BYTES, MOST_BYTES_OF_A_LINE = 2**32, 2**16  # of a metrics.jsonl; what is larger is not read
 
 
 class MetricsWriter:
@@ -55,10 +58,6 @@ class MetricsWriter:
         with surviving(step, "TensorBoard's picture"):
             self.events.image(step, picture)
 
-    def records(self):
-        """The records so far, oldest first."""
-        return read_records(self.path)
-
     def close(self):
         """Lets go of the files."""
         self.events.close()
@@ -89,17 +88,29 @@ def read_records(path):
     """Reads metrics.jsonl: a list of dicts, oldest first, None where a metric was not finite.
 
     A file that is missing has no records. A line that a kill tore, without its end or broken, is left out.
+
+    Raises:
+        UserError: it is too large to be a run's.
     """
     path = Path(path)
+    if not path.exists():
+        return []
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(
+            f'--workdir: {str(path)!r} has more than {MOST_BYTES} bytes; takes the folder of a run'
+        )
     records = []
-    for line in path.read_bytes().split(b'\n')[:-1] if path.exists() else ():
-        with contextlib.suppress(ValueError):
-            records.append(json.loads(line))
+    with open(path, 'rb') as file:
+        while line := file.readline(MOST_BYTES_OF_A_LINE):
+            with contextlib.suppress(ValueError, RecursionError):
+                if line.endswith(b'\n') and _is_record(record := json.loads(line)):
+                    records.append(record)
+    return records
+
+
+def _is_record(record):
     is_number = lambda x: isinstance(x, int | float) and not isinstance(x, bool)
-    is_record = lambda record: (
-        isinstance(record, dict) and all(is_number(record.get(name)) for name in ('step', 'kimg'))
-    )
-    return [record for record in records if is_record(record)]
+    return isinstance(record, dict) and all(is_number(record.get(name)) for name in ('step', 'kimg'))
 
 
 @contextlib.contextmanager

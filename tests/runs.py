@@ -36,8 +36,8 @@ runpy.run_path({train!r}, run_name='__main__')
 """
 
 
-def start(arguments, num_devices=2, trouble=None, **environment):
-    """train.py with `arguments`, begun; `trouble` is code for it to run first."""
+def start(arguments, num_devices=2, trouble=None, redirect='', **environment):
+    """train.py with `arguments`, begun; `trouble` is code for it to run first, `redirect` for its shell."""
     # Into files, as a run would wait for ever to be rid of what it says into a pipe that nobody reads.
     out, err = (tempfile.TemporaryFile('w+') for _ in range(2))  # noqa: SIM115
     train = str(ROOT / 'train.py')
@@ -45,7 +45,7 @@ def start(arguments, num_devices=2, trouble=None, **environment):
         [train] if trouble is None else ['-c', PRELUDE.format(root=str(ROOT), train=train, trouble=trouble)]
     )
     process = subprocess.Popen(
-        [sys.executable, *command, *arguments],
+        ['sh', '-c', f'exec "$@" {redirect}', 'sh', sys.executable, *command, *arguments],
         env={**ENVIRONMENT, 'JAX_NUM_CPU_DEVICES': str(num_devices), **environment},
         stdout=out,
         stderr=err,

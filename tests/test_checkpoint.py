@@ -7,7 +7,7 @@ from functools import partial
 import jax
 import pytest
 
-from gan_jax import manifest
+from gan_jax import checkpoint, manifest
 from gan_jax.base import UserError
 from gan_jax.checkpoint import Checkpoints, superfluous
 from gan_jax.state_bytes import from_bytes, state_sha256, to_bytes
@@ -157,6 +157,68 @@ def test_a_checkpoint_of_another_network_is_not_taken(saved):
         Checkpoints(saved).restore(2, other)
 
 
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda facts: facts | {'loss': 0.5},
+        lambda facts: facts | {'step': '2'},
+        lambda facts: {name: fact for name, fact in facts.items() if name != 'state_sha256'},
+    ],
+)
+def test_a_manifest_of_another_version_is_told_and_passed_over(change, saved, state, tmp_path):
+    workdir, said = shutil.copytree(saved, tmp_path / 'run'), []
+    newest = workdir / 'checkpoints' / '2'
+    facts = manifest.read(newest)
+    (newest / 'manifest.json').unlink()
+    manifest.write(newest, change(facts))
+    assert int(Checkpoints(workdir, say=said.append).restore_newest(state).step) == 1
+    assert said == ['the checkpoint at step 2 is broken (manifest.json is of another version): passed over']
+
+
+@pytest.mark.parametrize('said', ['a', None, [], {'bytes': 1}, {'bytes': 1, 'sha256': '', 'more': 1}])
+def test_a_manifest_that_describes_files_otherwise_is_damaged(said, tmp_path, monkeypatch):
+    (tmp_path / 'a').write_text('a')
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, '_describe', lambda path: said)
+        manifest.write(tmp_path, {})
+    with pytest.raises(ValueError, match=r'manifest.json is damaged'):
+        manifest.read(tmp_path)
+
+
+def test_one_that_its_run_deletes_meanwhile_is_not_broken(saved, state, tmp_path, monkeypatch, capsys):
+    """Each of the two goes when it is about to be read; the run has left a newer one by then."""
+    workdir, said = shutil.copytree(saved, tmp_path / 'run'), []
+    read = manifest.read
+
+    def delete(folder):
+        if folder.name in '12':
+            shutil.rmtree(folder)
+            if folder.name == '1':
+                write(workdir, state, [3])
+        return read(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, 'read', delete)
+        assert int(Checkpoints(workdir, say=said.append).restore_newest(state).step) == 3
+        assert said == []
+        shutil.copytree(saved / 'checkpoints' / '2', workdir / 'checkpoints' / '2')
+        checkpoint.main([f'--workdir={workdir}'])
+    out, _ = capsys.readouterr()
+    assert [line.split()[:2] for line in out.splitlines()] == [['step', '3']]
+
+
+def test_what_is_saved_already_is_not_written_again(state, tmp_path):
+    said = []
+    checkpoints = Checkpoints(tmp_path, keep=9, say=said.append)
+    checkpoints.save(at(state, 1))
+    checkpoints.wait()
+    before = [path.stat().st_mtime_ns for path in files(tmp_path)]
+    checkpoints.save(at(state, 1))
+    checkpoints.close()
+    assert [path.stat().st_mtime_ns for path in files(tmp_path)] == before
+    assert said == []
+
+
 def test_where_all_are_broken_nothing_is_touched(saved, state, tmp_path):
     workdir = shutil.copytree(saved, tmp_path / 'run')
     for step in '12':
@@ -200,9 +262,8 @@ def test_a_save_that_fails_is_told_and_leaves_the_others(place, saved, state, tm
         checkpoints.save(at(state, 3))
         checkpoints.wait()
     assert files(workdir) == before
-    (line,) = said
-    assert line.startswith('step 3: the checkpoint could not be written (OSError: ')
-    assert line.endswith('No space left on device); the last good checkpoint is at step 2')
+    cause = 'the checkpoint could not be written (No space left on device)'
+    assert said == [f'step 3: {cause}; the last good checkpoint is at step 2']
     checkpoints.save(at(state, 4))  # and the next one is tried
     checkpoints.wait()
     assert checkpoints.steps() == [4]

@@ -104,3 +104,6 @@ def test_a_folder_without_pictures_and_a_name_that_is_taken(folder, tmp_path):
     (tmp_path / 'data' / 'mine').mkdir(parents=True)
     with pytest.raises(UserError, match=r'--name: .* is there already'):
         prepare.main(arguments(folder, tmp_path))
+    (tmp_path / 'data' / 'mine' / 'incomplete.ABCDEF_1.0.0').mkdir()  # as a kill leaves it
+    with pytest.raises(UserError, match=r'--name: .* is half made \(delete it'):
+        prepare.main(arguments(folder, tmp_path))

@@ -3,7 +3,9 @@
 Runs of several processes are in tests/faults/test_several_processes.py.
 """
 
+import contextlib
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +61,36 @@ def test_a_first_process_that_does_not_come(monkeypatch):
     monkeypatch.setattr(processes, 'JOINING_SECONDS', 0.1)
     with pytest.raises(UserError, match='refused'):
         processes.join(distributed('localhost:1', 2, 1))
+
+
+def test_others_that_do_not_come(monkeypatch):
+    monkeypatch.setattr(processes, 'JOINING_SECONDS', 0.1)
+    with pytest.raises(UserError, match=r'process 1 was not there after 0.1 s'):
+        processes.join(distributed(f'localhost:{free_port()}', 3, 0))
+
+
+def test_they_meet_whatever_strangers_say():
+    """Each returns when all are there; one has tried before, and a port scanner and a browser come by."""
+    port = free_port()
+    with ThreadPoolExecutor() as threads:
+        meeting = [threads.submit(processes._meet, f'localhost:{port}', 3, number) for number in (0, 1)]
+        for said in (b'', b'GET / HTTP/1.1', b'7', b'0', b'1'):
+            while True:
+                with (
+                    contextlib.suppress(ConnectionError),
+                    socket.create_connection(('localhost', port)) as it,
+                ):
+                    it.sendall(said)
+                    break
+            assert not any(each.done() for each in meeting)
+        meeting.append(threads.submit(processes._meet, f'localhost:{port}', 3, 2))
+        assert [each.result(20) for each in meeting] == [None] * 3
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(('', 0))
+        return free.getsockname()[1]
 
 
 def test_a_port_that_is_taken():

@@ -4,15 +4,18 @@ import contextlib
 import errno
 import io
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
 from gan_jax import pictures, writers
+from gan_jax.base import UserError
 
 
 def read_events(workdir):
@@ -40,7 +43,7 @@ def test_records_read_back_at_once_and_in_order(tmp_path):
     writer.write(10, 0.64, {'generator_loss': np.float32(2.5)})
     writer.write(np.int32(20), 1.28, {})
     expected = [{'step': 10, 'kimg': 0.64, 'generator_loss': 2.5}, {'step': 20, 'kimg': 1.28}]
-    assert writers.read_records(tmp_path / 'new' / 'run' / 'metrics.jsonl') == writer.records() == expected
+    assert writers.read_records(tmp_path / 'new' / 'run' / 'metrics.jsonl') == expected
     assert writer.path.read_text().startswith('{"step": 10, "kimg": 0.64, "generator_loss": 2.5}\n')
     writer.close()
 
@@ -65,7 +68,7 @@ def test_torn_last_line_is_dropped(tmp_path, tail):
     assert [record['step'] for record in writers.read_records(path)] == [10, 20]
     writer = write_run(tmp_path, (40,), step=30)
     assert [json.loads(line)['step'] for line in path.read_text().splitlines()] == [10, 20, 40]
-    assert len(writer.records()) == 3
+    assert len(writers.read_records(writer.path)) == 3
 
 
 def test_non_finite_metrics_are_valid_json(tmp_path):
@@ -100,6 +103,50 @@ def test_tensorboard_hides_what_was_taken_back(tmp_path):
     restarts = [event.step for event in events if event.HasField('session_log')]
     assert restarts == [1, 21]  # from this step on, what came before in the file order is hidden
     assert [event.step for event in events if event.summary.value] == [10, 20, 30, 30, 40]
+
+
+def test_a_failed_event_hides_nothing_and_leaves_no_empty_file(tmp_path, monkeypatch):
+    """On a disk that is full from step 30 to 50."""
+    writer = writers.MetricsWriter(tmp_path)
+    flush, full = EventsWriter.flush, []
+
+    def flush_unless_full(events):
+        if full:
+            raise OSError(full.pop(), 'No space left on device')
+        return flush(events)
+
+    monkeypatch.setattr(EventsWriter, 'flush', flush_unless_full)
+    for step in range(10, 70, 10):
+        if 30 <= step <= 50:
+            full.append(errno.ENOSPC)
+        writer.write(step, step * 0.064, {'generator_loss': 1})
+    writer.close()
+    shown = []
+    for event in read_events(tmp_path):
+        if event.HasField('session_log'):
+            shown = [step for step in shown if step < event.step]
+        elif event.summary.value:
+            shown.append(event.step)
+    assert shown == [10, 20, 60]
+    assert len(list((tmp_path / 'tensorboard').iterdir())) == 2
+
+
+@pytest.mark.parametrize('size', [2**20, 2**40], ids=['a line', 'a file'])
+def test_a_log_that_no_run_has_written_is_not_read_into_memory(size, tmp_path):
+    path = write_run(tmp_path, (10, 20)).path
+    os.truncate(path, size)  # takes no room on the disk
+    if size == 2**40:
+        with pytest.raises(UserError, match=r"^--workdir: '.*metrics.jsonl' has more than 4294967296 bytes"):
+            writers.read_records(path)
+    else:
+        assert [record['step'] for record in writers.read_records(path)] == [10, 20]
+
+
+def test_a_line_of_brackets_is_no_record(tmp_path):
+    path = write_run(tmp_path, (10, 20)).path
+    with open(path, 'a') as file:
+        file.write('[' * 60_000 + '\n')
+    assert [record['step'] for record in writers.read_records(path)] == [10, 20]
 
 
 def test_pytorch_is_not_imported(tmp_path):

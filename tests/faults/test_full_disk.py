@@ -3,13 +3,12 @@
 import contextlib
 import json
 import subprocess
-import sys
 
 import pytest
 
 from gan_jax.checkpoint import Checkpoints
-from helpers import ROOT, flags
-from runs import ENVIRONMENT, end, ended, last_line, start
+from helpers import flags
+from runs import end, ended, last_line, start
 
 RUN = {'num_steps': 240, 'checkpoint_every_steps': 40, 'log_every_steps': 10, 'sample_every_steps': 80}
 # Fills the disk at the second call of a function, and frees it when that has returned.
@@ -43,6 +42,12 @@ WRITES = {
         'checkpoint.Checkpoints',
         '_write',
         'step 80: the checkpoint could not be',
+    ),
+    "a checkpoint's arrays": (
+        'checkpoint',
+        'checkpoint.ocp.Checkpointer',
+        'save',
+        'step 80: the checkpoint could not be written (No space left on device); the last good checkpoint is',
     ),
     "a checkpoint's manifest": ('manifest', 'manifest', 'write', 'step 80: the checkpoint could not be'),
     "TensorBoard's events": (
@@ -100,6 +105,7 @@ def test_full_while_writing(what, disk, unbroken, tmp_path):
     assert out.splitlines()[-1] == unbroken
     assert told in err, err
     assert 'No space left on device' in err
+    assert err.count('\n') == 25  # a line for each of the log, and this one
     expected = [40, 80, 120, 160, 200, 240]
     if 'checkpoint' in what:
         expected.remove(80)
@@ -145,20 +151,19 @@ record.Record.log = logged
 
 
 @pytest.mark.faults
-def test_nobody_can_be_told(unbroken, tmp_path):
-    """stderr is a file on a full disk, too."""
+@pytest.mark.parametrize('redirect', ['2>/dev/full', '2>&-', '0<&- 2>&-'])
+def test_nobody_can_be_told(redirect, unbroken, tmp_path):
+    """stderr is a file on a full disk, too, or closed: a run ends as it would, whatever way it ends."""
     arguments = [*flags('gan', **RUN), f'--workdir={tmp_path}/run']
-    with open('/dev/full', 'w') as full:
-        ended = subprocess.run(
-            [sys.executable, str(ROOT / 'train.py'), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=full,
-            text=True,
-            check=False,
-            env={**ENVIRONMENT, 'JAX_NUM_CPU_DEVICES': '2'},
-        )
-    assert ended.returncode == 0
-    assert ended.stdout.splitlines()[-1] == unbroken
+    ended(start([*arguments, '--config.seed=-1'], redirect=redirect), 2)
+    assert not (tmp_path / 'run').exists()
+    stopped = (
+        'from gan_jax import checkpoint\n'
+        "before(checkpoint.Checkpoints, 'save', once(lambda: os.kill(os.getpid(), signal.SIGTERM)))"
+    )
+    ended(start(arguments, trouble=stopped, redirect=redirect), 75)
+    assert Checkpoints(tmp_path / 'run').steps()
+    assert last_line(arguments, redirect=redirect) == unbroken
 
 
 @pytest.mark.faults

@@ -1,12 +1,13 @@
 """SIGTERM and SIGINT at each of the moments of a run: exit code 75, and then the state of an unbroken run."""
 
 import signal
+import time
 
 import pytest
 
 from gan_jax.checkpoint import Checkpoints
 from helpers import flags
-from runs import end, ended, last_line, start, wait_for_line
+from runs import end, ended, kill, last_line, start, wait_for, wait_for_line
 
 # Level 0 to step 48, fading in to step 96, settled to step 160.
 GROWING = {
@@ -75,6 +76,45 @@ def test_a_signal_while(moment, unbroken, tmp_path):
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize('number', ['SIGTERM', 'SIGINT'])
+@pytest.mark.parametrize('owner', ['config.load_config', 'processes.join'])
+def test_a_signal_before_a_run_has_begun(owner, number, unbroken, tmp_path):
+    """While what it needs is being imported, say: nothing is lost, and a script goes on."""
+    arguments = [*flags('progan', **GROWING), f'--workdir={tmp_path}/run']
+    module, _, name = owner.partition('.')
+    told = f'from gan_jax import {module}\n'
+    told += f'before({module}, {name!r}, lambda: os.kill(os.getpid(), signal.{number}))'
+    for is_new in (True, False):
+        ended(start(arguments, trouble=told), 75, f'{number} before the run had begun; to go on: ')
+        assert (tmp_path / 'run').exists() != is_new
+        if is_new:
+            process = start(arguments)
+            wait_for(tmp_path / 'run/checkpoints/40', process)
+            kill(process)
+    assert last_line(arguments) == unbroken
+
+
+@pytest.mark.faults
+def test_a_second_signal_is_heard_while_xla_is_at_work(tmp_path):
+    """Handlers of Python's would wait until the main thread comes back from it."""
+    waits = (
+        'import hashlib\n'
+        'from gan_jax import loop\n'
+        'def act():\n'
+        "    print('it is at work', file=sys.stderr, flush=True)\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)  # as deaf as XLA\n"
+        "before(loop, 'next_item', act)"
+    )
+    process = start([*flags('gan', num_steps=40), f'--workdir={tmp_path}/run'], trouble=waits)
+    wait_for_line(process, 'it is at work')
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)  # or the system hands them over in an order of its own
+    process.send_signal(signal.SIGINT)
+    end(process, timeout=10)
+    assert process.returncode == 128 + signal.SIGINT
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize('second', ['SIGTERM', 'SIGINT'])
 def test_a_second_signal_ends_at_once_and_leaves_the_last_good_checkpoint(second, unbroken, tmp_path):
     arguments = [*flags('progan', **GROWING), f'--workdir={tmp_path}/run']
@@ -91,7 +131,7 @@ def test_a_second_signal_ends_at_once_and_leaves_the_last_good_checkpoint(second
     )
     process = start(arguments, trouble=twice)
     out, _ = end(process)
-    assert process.returncode == -getattr(signal, second)
+    assert process.returncode == 128 + getattr(signal, second)
     assert 'sha256' not in out
     assert Checkpoints(tmp_path / 'run').steps() == [40]
     assert last_line(arguments) == unbroken
