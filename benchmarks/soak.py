@@ -2,8 +2,8 @@
 
 Runs the real command line and looks at the memory of its process and the seconds of its steps all the while.
 Prints both over the run, and those of its last 2,000 steps over those of the 2,000 after the first 1,000, and
-fails where one is more than 2 % above. Pictures and checkpoints come every 500 steps, the first of each before
-that. It needs the machine for itself.
+fails where one is more than 2 % above. Pictures and checkpoints come every 500 steps, the first before that.
+It needs the machine for itself.
 """
 
 import json

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gan_jax import cli, heap, manifest
+from gan_jax import cli, manifest
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.parallel import fetch
 from gan_jax.state_bytes import line_of, shapes, state_sha256, without_typed_key
@@ -161,8 +161,6 @@ class Checkpoints:
             shutil.rmtree(unfinished, ignore_errors=True)
             self.say(f'step {step}: the checkpoint could not be written ({_why(error)}); {self.last_good()}')
             return
-        finally:
-            heap.trim()  # TensorStore has written from many threads
         self.saved_step = step
         assert self.keep is not None, 'opened to read'
         for old in superfluous(self.steps(), self.keep, self._is_kept):
