@@ -1,12 +1,13 @@
 """Whether a long run stays as it began: python benchmarks/soak.py --steps=20000
 
-Runs the real command line and looks at the memory of its process and the seconds of its steps all the while.
-Prints both over the run, and those of its last 2,000 steps over those of the 2,000 after the first 1,000, and
-fails where one is more than 2 % above. Pictures and checkpoints come every 500 steps, the first before that.
-It needs the machine for itself.
+Runs the real command line and looks at the memory of its process and the time of its steps all the while, by
+the clock and of the processors: on a shared machine the clock tells of the others, too. Prints them over the
+run, and those of its last 2,000 steps over those of the 2,000 after the first 1,000; fails where memory or
+processor time is more than 2 % above. Pictures and checkpoints come every 500 steps, the first before that.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     step: int
     resident_bytes: float  # mean, as memory for a dispatch comes and goes
     step_seconds: float
+    processor_seconds: float  # of a step, by all threads
 
 
 def main(arguments: list[str]) -> None:
@@ -42,24 +44,25 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(others)
     with tempfile.TemporaryDirectory() as workdir:
         seen = watch(options, overrides, Path(workdir))
-    print(f'{"steps":>15} {"MiB":>9} {"ms/step":>9}')
+    print(f'{"steps":>15} {"MiB":>9} {"ms/step":>9} {"processors":>11}')
     for first in range(0, options.steps, 1000):
-        memory, seconds = medians(seen, first, first + 1000)
-        print(f'{first:6} – {first + 1000:6} {memory / 2**20:9.1f} {1000 * seconds:9.3f}')
+        memory, seconds, processor = medians(seen, first, first + 1000)
+        times = f'{1000 * seconds:9.3f} {1000 * processor:11.3f}'
+        print(f'{first:6} – {first + 1000:6} {memory / 2**20:9.1f} {times}')
     beginning, end = medians(seen, 1000, 3000), medians(seen, options.steps - 2000, options.steps)
-    ratios = [after / before for before, after in zip(beginning, end, strict=True)]
-    print('memory {:.4f}, a step {:.4f} of that after 1,000 steps'.format(*ratios))
-    if max(ratios) > MOST:
+    memory, seconds, processor = (after / before for before, after in zip(beginning, end, strict=True))
+    print(
+        f'memory {memory:.4f}, a step {seconds:.4f}, of processors {processor:.4f} of that after 1,000 steps'
+    )
+    if max(memory, processor) > MOST:
         raise TrainingFailed(f'that is more than {MOST}')
 
 
-def medians(seen: list[Row], after: int, until: int) -> tuple[float, float]:
-    """Bytes and seconds of a step among the lines of the log of those steps."""
+def medians(seen: list[Row], after: int, until: int) -> list[float]:
+    """Bytes, and both times of a step, among the lines of the log of those steps."""
     rows = [row for row in seen if after < row.step <= until]
-    return (
-        statistics.median(row.resident_bytes for row in rows),
-        statistics.median(row.step_seconds for row in rows),
-    )
+    _, *columns = zip(*rows, strict=True)
+    return [statistics.median(column) for column in columns]
 
 
 def watch(options, overrides: dict, workdir: Path) -> list[Row]:
@@ -69,21 +72,32 @@ def watch(options, overrides: dict, workdir: Path) -> list[Row]:
     every |= {'num_steps': options.steps, **overrides}
     command += [f'--workdir={workdir}/run', *(f'--config.{name}={value}' for name, value in every.items())]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    log, seen, memory = workdir / 'run/metrics.jsonl', [], []
+    log, seen, memory, used = workdir / 'run/metrics.jsonl', [], [], 0.0
     while process.poll() is None:
         time.sleep(0.05)
         memory.append(resident_bytes(process.pid))
         lines = log.read_text().splitlines()[len(seen) :] if log.exists() else []
+        if lines:
+            before, used = used, processor_seconds(process.pid)
         for line in lines:
             record = json.loads(line)
             batch_size = 1000 * record['kimg'] / record['step']
             seconds = batch_size / record.get('images_per_second', float('nan'))
-            seen.append(Row(record['step'], statistics.mean(memory), seconds))
-        if lines:
-            memory.clear()
+            processor = (used - before) / len(lines) / EVERY
+            seen.append(Row(record['step'], statistics.mean(memory), seconds, processor))
+            memory = memory[-1:]
     if process.returncode:
         raise TrainingFailed(f'the run ended with code {process.returncode}')
     return seen
+
+
+def processor_seconds(pid: int) -> float:
+    """Of a process, of all its threads, so far; 0 where it has ended."""
+    try:
+        numbers = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, numbers[11:13])) / os.sysconf('SC_CLK_TCK')
 
 
 def resident_bytes(pid: int) -> int:
