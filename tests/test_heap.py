@@ -10,8 +10,10 @@ from helpers import ROOT, flags
 from runs import end, start
 
 HERE = """
-import threading
+import threading, time
 from gan_jax import heap
+
+heap.TRIM_SECONDS = 0.1
 
 def resident():
     with open('/proc/self/statm') as file:
@@ -31,13 +33,12 @@ all_done, leave = threading.Barrier(9), threading.Event()
 for thread in threads:
     thread.start()
 all_done.wait()
+time.sleep(1)
 print(resident() - before)
 leave.set()
 """
 # Small ones, freed but for the last, which keeps the heap from shrinking by itself.
 SMALL = """
-import time
-heap.TRIM_SECONDS = 0.1
 {heap}
 before = resident()
 blocks = [b'x' * 50_000 for _ in range(4000)]
