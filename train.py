@@ -35,6 +35,6 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == '__main__':
-    stopping.end_until_begun()
+    stopping.end_outside_a_run()
     heap.bound()
     cli.leave(cli.run(main))

@@ -12,13 +12,13 @@ from gan_jax.base import Preempted
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def end_until_begun() -> None:
-    """Has either signal end the process as `Preempted` does: before a run has begun nothing is lost."""
+def end_outside_a_run() -> None:
+    """Has either signal end the process as `Preempted` does: before a run, and after it, nothing is lost."""
 
     def end(number, frame):
         name, go_on = signal.Signals(number).name, shlex.join(sys.orig_argv)
         with contextlib.suppress(OSError):
-            os.write(2, f'{name} before the run had begun; to go on: {go_on}\n'.encode())
+            os.write(2, f'{name} while no run was at work; to go on: {go_on}\n'.encode())
         os._exit(Preempted.exit_code)  # an exception might be caught by what is being imported
 
     for number in SIGNALS:

@@ -57,9 +57,7 @@ def start(arguments, num_devices=2, trouble=None, redirect='', **environment):
 
 def start_several(arguments, num_processes, num_devices, trouble=None, own=None):
     """The same as several processes, each with so many devices; of each its `trouble` and `own` arguments."""
-    with socket.socket() as free:
-        free.bind(('localhost', 0))
-        port = free.getsockname()[1]
+    port = free_port()
     return [
         start(
             [
@@ -74,6 +72,13 @@ def start_several(arguments, num_processes, num_devices, trouble=None, own=None)
         )
         for number in range(num_processes)
     ]
+
+
+def free_port():
+    """A port of this machine that nobody has."""
+    with socket.socket() as free:
+        free.bind(('', 0))
+        return free.getsockname()[1]
 
 
 def end(process, timeout=300):

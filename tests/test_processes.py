@@ -12,6 +12,7 @@ import pytest
 
 from gan_jax import parallel, processes
 from gan_jax.base import UserError
+from runs import free_port
 
 
 def distributed(coordinator='', num_processes=1, process_id=0):
@@ -85,12 +86,6 @@ def test_they_meet_whatever_strangers_say():
             assert not any(each.done() for each in meeting)
         meeting.append(threads.submit(processes._meet, f'localhost:{port}', 3, 2))
         assert [each.result(20) for each in meeting] == [None] * 3
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(('', 0))
-        return free.getsockname()[1]
 
 
 def test_a_port_that_is_taken():

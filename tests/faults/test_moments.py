@@ -85,7 +85,7 @@ def test_a_signal_before_a_run_has_begun(owner, number, unbroken, tmp_path):
     told = f'from gan_jax import {module}\n'
     told += f'before({module}, {name!r}, lambda: os.kill(os.getpid(), signal.{number}))'
     for is_new in (True, False):
-        ended(start(arguments, trouble=told), 75, f'{number} before the run had begun; to go on: ')
+        ended(start(arguments, trouble=told), 75, f'{number} while no run was at work; to go on: ')
         assert (tmp_path / 'run').exists() != is_new
         if is_new:
             process = start(arguments)
