@@ -38,20 +38,23 @@ LARGER = {'data__resolution': 16, 'data__load_resolution': 16, 'gan__generator_w
 
 
 @pytest.mark.parametrize(
-    ('system', 'overrides', 'stage'),
+    ('system', 'overrides', 'stage', 'num_steps'),
     [
-        ('gan', {}, 0),
-        ('dcgan', {}, 0),
-        ('dcgan', EVERYTHING, 0),
-        ('progan', {}, 0),
-        ('progan', FADING, 1),
-        ('cyclegan', LARGER, 0),  # its pools are full after two steps
+        ('gan', {}, 0, 5),
+        ('dcgan', {}, 0, 5),
+        ('dcgan', EVERYTHING, 0, 5),
+        ('progan', {}, 0, 5),
+        ('progan', FADING, 1, 5),
+        # Its pools are full after two steps. The gradient of the cycle's L1 is a sign at each pixel, which
+        # rounding turns sooner or later, and that shows as 1e-4 at once.
+        ('cyclegan', LARGER, 0, 3),
+        ('cyclegan', {**LARGER, 'gan__cycle_weight': 0}, 0, 5),
     ],
 )
-def test_eight_devices_compute_what_one_does(system, overrides, stage):
+def test_eight_devices_compute_what_one_does(system, overrides, stage, num_steps):
     config = small_config(system, **overrides)
-    one, one_metrics = run_steps(config, 1, 5, optimizers=sgd(system), stage=stage)
-    eight, eight_metrics = run_steps(config, 8, 5, optimizers=sgd(system), stage=stage)
+    one, one_metrics = run_steps(config, 1, num_steps, optimizers=sgd(system), stage=stage)
+    eight, eight_metrics = run_steps(config, 8, num_steps, optimizers=sgd(system), stage=stage)
     for name in one_metrics:
         np.testing.assert_allclose(eight_metrics[name], one_metrics[name], rtol=1e-4, atol=1e-6, err_msg=name)
     for (path, a), b in zip(
