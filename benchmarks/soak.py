@@ -1,18 +1,21 @@
 """Whether a long run stays as it began: python benchmarks/soak.py --steps=20000
 
-Runs the real command line and looks at the memory of its process and the time of its steps all the while, by
-the clock and of the processors: on a shared machine the clock tells of the others, too. Prints them over the
-run, and those of its last 2,000 steps over those of the 2,000 after the first 1,000; fails where memory or
-processor time is more than 2 % above. Pictures and checkpoints come every 500 steps, the first before that.
+Runs the real command line, with pictures and a checkpoint every 500 steps, and looks at the memory of its
+process all the while. The last 2,000 steps are timed in turns with the same run started afresh, which has
+done 1,000: 100 steps of one, then 100 of the other, as minutes apart the clock would tell of what else this
+machine does. Prints all this, and fails where the end takes more than 2 % above the 2,000 steps after the
+first 1,000, in memory or in time.
 """
 
-import json
+import contextlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,17 +25,17 @@ from gan_jax import cli
 from gan_jax.base import TrainingFailed
 
 ROOT = Path(__file__).resolve().parent.parent
-EVERY = 100  # steps in a line of the log
+EVERY = 100  # steps of a turn, and in a line of the log
+FIRST, COMPARED = 1000, 2000  # steps that are left out, then those that are compared with the last
+LOOK_SECONDS = 0.005  # from one look at a run to the next
 MOST = 1.02  # at the end, of what it was at the beginning
 
 
-class Row(NamedTuple):
-    """What was seen between two lines of the log."""
+class Run(NamedTuple):
+    """One that is at work, in a process of its own."""
 
-    step: int
-    resident_bytes: float  # mean, as memory for a dispatch comes and goes
-    step_seconds: float
-    processor_seconds: float  # of a step, by all threads
+    process: subprocess.Popen
+    log: Path
 
 
 def main(arguments: list[str]) -> None:
@@ -42,62 +45,100 @@ def main(arguments: list[str]) -> None:
     parser.add_argument('--steps', type=cli.whole_number(5000), default=20_000, help='of the run')
     overrides, others = cli.config_overrides(arguments)
     options = parser.parse_args(others)
-    with tempfile.TemporaryDirectory() as workdir:
-        seen = watch(options, overrides, Path(workdir))
-    print(f'{"steps":>15} {"MiB":>9} {"ms/step":>9} {"processors":>11}')
-    for first in range(0, options.steps, 1000):
-        memory, seconds, processor = medians(seen, first, first + 1000)
-        times = f'{1000 * seconds:9.3f} {1000 * processor:11.3f}'
-        print(f'{first:6} – {first + 1000:6} {memory / 2**20:9.1f} {times}')
-    beginning, end = medians(seen, 1000, 3000), medians(seen, options.steps - 2000, options.steps)
-    memory, seconds, processor = (after / before for before, after in zip(beginning, end, strict=True))
-    print(
-        f'memory {memory:.4f}, a step {seconds:.4f}, of processors {processor:.4f} of that after 1,000 steps'
-    )
-    if max(memory, processor) > MOST:
+    every = {'num_steps': options.steps, 'log_every_steps': EVERY}
+    every |= {'sample_every_steps': 500, 'checkpoint_every_steps': 500, **overrides}
+    command = [sys.executable, str(ROOT / 'train.py'), f'--config={options.config}']
+    command += [f'--config.{name}={value}' for name, value in every.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        memory, seconds = soak(command, options.steps, Path(folder))
+    print(f'memory {memory:.4f}, a step {seconds:.4f} of that after {FIRST} steps')
+    if max(memory, seconds) > MOST:
         raise TrainingFailed(f'that is more than {MOST}')
 
 
-def medians(seen: list[Row], after: int, until: int) -> list[float]:
-    """Bytes, and both times of a step, among the lines of the log of those steps."""
-    rows = [row for row in seen if after < row.step <= until]
-    _, *columns = zip(*rows, strict=True)
-    return [statistics.median(column) for column in columns]
+def soak(command: list[str], steps: int, folder: Path) -> tuple[float, float]:
+    """Memory and time of a step at the end, each over that at the beginning."""
+    print(f'{"steps":>15} {"MiB":>9} {"ms/step":>9}', flush=True)
+    last = steps - COMPARED
+    with running(command, folder / 'long') as long:
+        watch(long, FIRST)
+        beginning = tell(long, FIRST, FIRST + COMPARED)
+        tell(long, FIRST + COMPARED, last)
+        pause(long)
+        with running(command, folder / 'fresh') as fresh:
+            watch(fresh, FIRST)
+            pause(fresh)
+            end, ratios = [], []
+            for done in range(EVERY, COMPARED + 1, EVERY):
+                memory, seconds = turn(long, last + done)
+                ratios.append(seconds / turn(fresh, FIRST + done)[1])
+                end += memory
+        go_on(long)
+        if code := long.process.wait():
+            raise TrainingFailed(f'the run ended with code {code}')
+    return statistics.median(end) / statistics.median(beginning), statistics.median(ratios)
 
 
-def watch(options, overrides: dict, workdir: Path) -> list[Row]:
-    """A row for each line of the log."""
-    command = [sys.executable, str(ROOT / 'train.py'), f'--config={options.config}']
-    every = {f'{name}_every_steps': 500 for name in ('sample', 'checkpoint')} | {'log_every_steps': EVERY}
-    every |= {'num_steps': options.steps, **overrides}
-    command += [f'--workdir={workdir}/run', *(f'--config.{name}={value}' for name, value in every.items())]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    log, seen, memory, used = workdir / 'run/metrics.jsonl', [], [], 0.0
-    while process.poll() is None:
-        time.sleep(0.05)
-        memory.append(resident_bytes(process.pid))
-        lines = log.read_text().splitlines()[len(seen) :] if log.exists() else []
-        if lines:
-            before, used = used, processor_seconds(process.pid)
-        for line in lines:
-            record = json.loads(line)
-            batch_size = 1000 * record['kimg'] / record['step']
-            seconds = batch_size / record.get('images_per_second', float('nan'))
-            processor = (used - before) / len(lines) / EVERY
-            seen.append(Row(record['step'], statistics.mean(memory), seconds, processor))
-            memory = memory[-1:]
-    if process.returncode:
-        raise TrainingFailed(f'the run ended with code {process.returncode}')
-    return seen
+def tell(run: Run, first: int, last: int) -> list[int]:
+    """What `watch` saw between two steps, printed for each thousand."""
+    seen = []
+    for step in range(first + 1000, last + 1, 1000):
+        started = time.perf_counter()
+        memory = watch(run, step)
+        milliseconds = time.perf_counter() - started  # for one step, as they were for a thousand
+        mebibytes = statistics.median(memory) / 2**20
+        print(f'{step - 1000:6} – {step:6} {mebibytes:9.1f} {milliseconds:9.3f}', flush=True)
+        seen += memory
+    return seen + watch(run, last)
 
 
-def processor_seconds(pid: int) -> float:
-    """Of a process, of all its threads, so far; 0 where it has ended."""
+def turn(run: Run, step: int) -> tuple[list[int], float]:
+    """What `watch` saw of a paused run that goes on to a step, and the seconds until there."""
+    go_on(run)
+    started = time.perf_counter()
+    memory = watch(run, step)
+    seconds = time.perf_counter() - started
+    pause(run)
+    return memory, seconds
+
+
+def watch(run: Run, step: int) -> list[int]:
+    """Bytes that were resident at each look, until its log has that step."""
+    memory = []
+    while not run.log.exists() or run.log.read_bytes().count(b'\n') < step // EVERY:
+        if run.process.poll():
+            raise TrainingFailed(f'the run ended with code {run.process.returncode}')
+        time.sleep(LOOK_SECONDS)
+        memory.append(resident_bytes(run.process.pid))
+    return memory
+
+
+@contextlib.contextmanager
+def running(command: list[str], workdir: Path) -> Iterator[Run]:
+    """A run that is killed where it has not ended by then."""
+    # On a GPU two of them have to fit.
+    environment = {'XLA_PYTHON_CLIENT_PREALLOCATE': 'false', **os.environ}
+    process = subprocess.Popen(
+        [*command, f'--workdir={workdir}'],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
     try:
-        numbers = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, numbers[11:13])) / os.sysconf('SC_CLK_TCK')
+        yield Run(process, workdir / 'metrics.jsonl')
+    finally:
+        process.kill()
+        process.wait()
+
+
+def pause(run: Run) -> None:
+    """Has it stand still."""
+    run.process.send_signal(signal.SIGSTOP)
+
+
+def go_on(run: Run) -> None:
+    """Ends a pause."""
+    run.process.send_signal(signal.SIGCONT)
 
 
 def resident_bytes(pid: int) -> int:
