@@ -57,6 +57,14 @@ def get_config():
                 'process_id': 0,  # of this one
             },
             'log_every_steps': 50,
+            'evaluate_every_steps': 1000,  # and at the end; 0: never
+            'evaluation': {
+                'metrics': ('fd', 'kid', 'pr'),  # the first tells which checkpoint is the best
+                'network': 'small_cnn',  # small_cnn for gray; efficientnet_lite0, inception_v3
+                'weights': '',  # their file; '': from a package
+                'num_samples': 10_000,  # fakes, at most
+                'split': 'train',  # of the reals
+            },
             'sample_every_steps': 500,
             'checkpoint_every_steps': 500,
             'keep_checkpoints': 3,  # newest checkpoints kept

@@ -1,6 +1,7 @@
 """The types that every part shares, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 Params = Any  # a pytree of float32 arrays
@@ -23,6 +24,9 @@ class GAN(NamedTuple):
     # Updates of the other players, each on a minibatch of its own, per generator update.
     critic_steps: int = 1
     augment: Callable = lambda images, keys: images  # of the reals [N, H, W, C], by each one's key [N]
+    # By columns of `sample`: the domain that one shall look like, and the column that one shall be equal to.
+    targets: Mapping[str, str] = MappingProxyType({'generated': 'image'})
+    cycles: Mapping[str, str] = MappingProxyType({})
 
 
 class Aux(NamedTuple):

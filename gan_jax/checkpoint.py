@@ -119,11 +119,15 @@ class Checkpoints:
             raise ValueError(f'it is that of step {facts["step"]}')
         return facts
 
-    def save(self, state: TrainState) -> None:
+    def save(self, state: TrainState, best: float | None = None) -> None:
         """Copies the state off the devices, so that its buffers may be donated, and begins to write it.
 
         One that is being written is waited for, and one that is there already is not written again. Where
         writing fails, that is said, nothing of the new checkpoint is left, and all others stay.
+
+        Args:
+            state: to be saved.
+            best: its rank where it is the best so far, and stays until there is a better one.
         """
         self.wait()
         if int(fetch(state.step)) == self.saved_step:
@@ -131,7 +135,12 @@ class Checkpoints:
         fetched = fetch(without_typed_key(state))
         self._copy = self._copy or jax.tree.map(np.empty_like, fetched)
         jax.tree.map(np.copyto, self._copy, fetched)
-        self._writing = self._thread.submit(self._write, self._copy)
+        self._writing = self._thread.submit(self._write, self._copy, best)
+
+    def is_best(self, rank: float) -> bool:
+        """Whether none of the checkpoints has a rank as high as that."""
+        self.wait()
+        return all(rank > manifest.rank(self.folder / str(step)) for step in self.steps())
 
     def wait(self) -> None:
         """Until what `save` began has been written, or has failed."""
@@ -148,7 +157,7 @@ class Checkpoints:
         """Waits, and lets go of the thread."""
         self._thread.shutdown()
 
-    def _write(self, state) -> None:
+    def _write(self, state, best) -> None:
         step = int(state.step)
         unfinished = self.folder / f'.{step}.tmp'
         try:
@@ -156,6 +165,8 @@ class Checkpoints:
             _checkpointer().save(unfinished / 'state', args=ocp.args.StandardSave(state))
             facts = {'step': step, 'images_seen': int(state.images_seen), 'state_sha256': state_sha256(state)}
             manifest.write(unfinished, facts)
+            if best is not None:
+                (unfinished / manifest.BEST).write_text(f'{best!r}\n')
             os.rename(unfinished, self.folder / str(step))
         except Exception as error:  # what a full disk makes of Orbax and TensorStore has no type of its own
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -163,11 +174,14 @@ class Checkpoints:
             return
         self.saved_step = step
         assert self.keep is not None, 'opened to read'
+        if best is not None:  # now that the new one is there
+            for other in set(self.steps()) - {step}:
+                (self.folder / str(other) / manifest.BEST).unlink(missing_ok=True)
         for old in superfluous(self.steps(), self.keep, self._is_kept):
             self._delete(old)
 
     def _is_kept(self, step: int) -> bool:
-        return (self.folder / str(step) / manifest.KEEP).exists()
+        return any((self.folder / str(step) / name).exists() for name in (manifest.KEEP, manifest.BEST))
 
     def _delete(self, step: int) -> None:
         """Takes the name away first, so that a kill leaves no half of it under that name."""

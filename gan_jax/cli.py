@@ -115,6 +115,14 @@ def config_overrides(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     return overrides, others
 
 
+def check_file(flag: str, path: str, suffix: str) -> None:
+    """Raises UserError unless `path` ends in `suffix` and can be written to; leaves nothing there."""
+    folder = Path(path).absolute().parent
+    if Path(path).suffix != suffix or os.path.isdir(path) or not os.path.isdir(folder):
+        raise UserError(f'{flag}: {path!r} will not do; takes a {suffix} file in a folder that exists')
+    check_writable(flag, folder)
+
+
 def check_writable(flag: str, folder: Path) -> None:
     """Raises UserError where `folder` takes no files; leaves nothing there."""
     try:

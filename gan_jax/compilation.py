@@ -11,13 +11,18 @@ import jax
 DETERMINISTIC = '--xla_gpu_deterministic_ops=true'
 
 
+def cache_folder() -> Path | None:
+    """The user's, for what takes long to compute; None for a user without a home."""
+    with contextlib.suppress(RuntimeError):
+        return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'gan_jax'
+    return None
+
+
 def keep_on_disk() -> None:
     """Keeps compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another."""
-    if os.environ.get('JAX_COMPILATION_CACHE_DIR'):
-        return
-    with contextlib.suppress(RuntimeError):  # a user without a home has no cache
-        folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-        jax.config.update('jax_compilation_cache_dir', str(folder / 'gan_jax'))
+    folder = cache_folder()
+    if folder and not os.environ.get('JAX_COMPILATION_CACHE_DIR'):
+        jax.config.update('jax_compilation_cache_dir', str(folder))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 

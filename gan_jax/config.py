@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import fields, processes, watchdogs
+from gan_jax import evaluation, fields, processes, watchdogs
 from gan_jax.base import UserError
 from gan_jax.cli import check_writable
 from gan_jax.gans import load_system
@@ -39,6 +39,7 @@ FIELDS = {
     'sample_every_steps': fields.whole(least=1),
     'checkpoint_every_steps': fields.whole(least=1),
     'keep_checkpoints': fields.whole(least=1),
+    **evaluation.FIELDS,
     **watchdogs.FIELDS,
     **processes.FIELDS,
 }
@@ -53,6 +54,7 @@ FREE = (
     'compilation_cache',
     'data.data_dir',
     'data.placement',
+    *evaluation.FIELDS,
     *watchdogs.FIELDS,
     *processes.FIELDS,
 )

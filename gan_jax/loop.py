@@ -1,8 +1,6 @@
 """The run, top to bottom: data, state, then dispatch after dispatch, with what each leaves behind."""
 
 import contextlib
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -11,26 +9,27 @@ import jax.numpy as jnp
 
 from gan_jax import parallel, processes
 from gan_jax.augment import normalize
-from gan_jax.base import Preempted, TrainingFailed
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.compilation import Programs, fix_choices, keep_on_disk
 from gan_jax.config import as_flags, check_workdir
 from gan_jax.data.domains import open_domains
 from gan_jax.data.pipeline import feed, first_images, fits_on_device
 from gan_jax.device_step import next_item
+from gan_jax.ending import check_finite, check_saved, preempted, tell_the_end
+from gan_jax.evaluation import Evaluation, open_look
 from gan_jax.fitting import check_batch_sizes, heaviest
-from gan_jax.gallery import fixed_inputs, save_last_pictures
+from gan_jax.gallery import fixed_inputs
 from gan_jax.gans import load_system
 from gan_jax.lock import locked
 from gan_jax.record import Record
 from gan_jax.schedule import Dispatch, dispatches, last_dispatch
-from gan_jax.state_bytes import from_bytes, summary, to_bytes
+from gan_jax.state_bytes import from_bytes, to_bytes
 from gan_jax.steps import Steps
 from gan_jax.stopping import stop_signals
 from gan_jax.stopwatch import Stopwatch
 from gan_jax.train_state import TrainState, create_train_state, reset_optimizers
-from gan_jax.watchdogs import Replicas, StalledInput, StoppedWaiting, first_nonfinite, spread
-from gan_jax.writers import read_records, say, surviving
+from gan_jax.watchdogs import Replicas, StalledInput, StoppedWaiting, spread
+from gan_jax.writers import say
 
 # Folded into keys, where no step number comes to: steps stop at 2³¹ - 1.
 SAMPLES = 2**32 - 2
@@ -64,7 +63,8 @@ def train(config, workdir, devices=None) -> TrainState:
             keep_on_disk()
 
         intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
-        schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals])
+        evaluates_every = config.evaluate_every_steps or last_dispatch(stages).last_step + 1
+        schedule = partial(dispatches, stages, [config.steps_per_dispatch, evaluates_every, *intervals])
         is_resident = fits_on_device(images, config.data.placement)
         every = lambda: {domain: each.all_images() for domain, each in images.items()}
         resident = parallel.replicate(processes.of_all(every) if is_resident else (), devices)
@@ -75,6 +75,11 @@ def train(config, workdir, devices=None) -> TrainState:
         state_like = parallel.replicated_like(jax.eval_shape(create, rng, first_batch), devices)
         programs = stack.enter_context(contextlib.closing(Programs()))
         steps = Steps(config, gans, images, resident, state_like, devices, programs)
+        evaluation = None
+        if config.evaluate_every_steps:
+            look = lambda: open_look(config.evaluation, devices, programs)
+            open_evaluation = lambda: Evaluation(config, look(), config.seed)
+            evaluation = processes.of_all(open_evaluation)
         if is_new:  # before anything is written
             begun = [next(schedule(stage.first_step)) for stage in [*heaviest(stages), stages[0]]]
             for function in (steps.prepare, steps.check_memory):
@@ -93,6 +98,8 @@ def train(config, workdir, devices=None) -> TrainState:
         if processes.is_first():
             inputs = fixed_inputs(gans, state, jax.random.fold_in(rng, SAMPLES), first_batch, devices[0])
             record = Record(config, workdir, gans, inputs, min(map(spread, jax.tree.leaves(first_batch))))
+            for doubt in evaluation.doubts() if evaluation else []:
+                say(doubt)
         processes.of_first(lambda: begin(stack, record, state, end))
 
         requests = (
@@ -110,6 +117,7 @@ def train(config, workdir, devices=None) -> TrainState:
         replicas = Replicas(devices, state_like, programs) if compares else None
         nonfinite, current_stage = '', None  # what was not finite since the last line of the log
         unchecked = None  # the dispatch before this one, looked at while the devices work on this one
+        ask_to_stop = lambda: processes.in_any(lambda: bool(stop), devices)()
         stopwatch = Stopwatch()
         for dispatch in schedule(step):
             stalled.step = dispatch.last_step
@@ -142,23 +150,32 @@ def train(config, workdir, devices=None) -> TrainState:
                     steps.prepare(following)
             unchecked, current_stage, step = (dispatch, metrics), stage, dispatch.last_step
             log, sample, save = (step == stage.last_step or step % interval == 0 for interval in intervals)
+            evaluates = evaluation if step == end.last_step or step % evaluates_every == 0 else None
             stopped = is_stopped()  # asked once, as a signal may come at any moment
-            if log or sample or save or stopped or not stopwatch.is_running:
+            if log or sample or save or evaluates or stopped or not stopwatch.is_running:
                 found = check_finite(*unchecked, checkpoints, config.on_nonfinite)
                 nonfinite, unchecked = nonfinite or found, None
             stopwatch.count(dispatch.num_steps * dispatch.stage.images_per_step)
 
             if replicas and (log or save or stopped):
                 replicas.check(step, state)
-            if log:
+            speed, quality = stopwatch.read(), None
+            if evaluates and not stopped:
+                player = state.ema_params, state.ema_model_state
+                quality = evaluates.of(
+                    gans[stage], stage, player, state.images_seen, first_batch, ask_to_stop
+                )
+            if log or quality:
                 if record:
-                    record.log(dispatch, metrics, stopwatch.read(), nonfinite)
+                    figures = quality.figures if quality else {}
+                    record.log(dispatch, metrics, speed | figures, nonfinite)
                 nonfinite = ''
                 stopwatch.restart()
             if sample and record:
                 record.sample(dispatch, state, programs)
-            if (save or stopped) and record:
-                checkpoints.save(state)
+            is_best = record and quality and checkpoints.is_best(quality.rank)
+            if (save or stopped or is_best) and record:
+                checkpoints.save(state, quality.rank if is_best else None)
             if stopped and step < end.last_step:
                 raise preempted(stop, step, checkpoints)
         check_saved(checkpoints, step)
@@ -210,48 +227,3 @@ def saved_or_new(checkpoints: Checkpoints, create, rng, batch, devices) -> Train
     if saved is None:
         return parallel.create_replicated(create, rng, batch, devices=devices)
     return parallel.replicate_state(saved, devices)
-
-
-def tell_the_end(workdir: Path, state: TrainState) -> None:
-    """Draws the pictures of the whole run and prints where everything is, last the hash of the state."""
-    step = int(parallel.fetch(state.step))
-    with surviving(step, 'curves.png'):
-        save_last_pictures(workdir, read_records(workdir / 'metrics.jsonl'))
-    grid, curves = workdir / 'samples' / f'step_{step:08d}.png', workdir / 'curves.png'
-    left = {'samples': grid, 'curves': curves, 'checkpoint': workdir / 'checkpoints' / str(step)}
-    for name, path in left.items():
-        if path.exists():
-            print(f'{name:<11} {path}')
-    print(summary(state))
-
-
-def preempted(stop: list[str], step: int, checkpoints: Checkpoints) -> Preempted:
-    """What ends a run that was told to stop, its checkpoint being there; else raises TrainingFailed."""
-    check_saved(checkpoints, step)
-    by, go_on = stop[0] if stop else 'another process', shlex.join(sys.orig_argv)
-    return Preempted(f'{by} at step {step}: checkpoint written; to go on: {go_on}')
-
-
-def check_saved(checkpoints: Checkpoints, step: int) -> None:
-    """Waits for the checkpoint of `step`; raises TrainingFailed, in all processes, where there is none."""
-
-    def missing() -> bytes:
-        checkpoints.wait()
-        return b'' if checkpoints.saved_step == step else checkpoints.last_good().encode()
-
-    if last_good := processes.of_first(missing):
-        raise TrainingFailed(f'step {step}: the state could not be saved; {last_good.decode()}')
-
-
-def check_finite(dispatch: Dispatch, metrics, checkpoints: Checkpoints, on_nonfinite: str) -> str:
-    """Waits for a dispatch; what is not finite in it, '' where all is.
-
-    Raises:
-        TrainingFailed: something is not, and such steps are not to be skipped.
-    """
-    found = first_nonfinite(dispatch, metrics)
-    if found and on_nonfinite == 'stop':  # as it is in all processes
-        checkpoints.wait()
-        last_good = processes.of_first(lambda: checkpoints.last_good().encode()).decode()
-        raise TrainingFailed(f'{found}; {last_good}')
-    return found

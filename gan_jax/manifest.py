@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 
 NAME = 'manifest.json'
 KEEP = 'keep'  # a file of this name is nobody's business but the one's who put it there
+BEST = 'best'  # one of this name holds a number, by which a checkpoint is the best so far
 MOST_BYTES = 2**24  # of a manifest; larger ones are not read
 
 
@@ -51,10 +53,19 @@ def read(folder: Path) -> dict:
     return facts
 
 
+def rank(folder: Path) -> float:
+    """How good the state in a folder is, as its file `best` says; minus infinity where it says nothing."""
+    try:
+        with open(folder / BEST) as file:
+            return float(file.read(100))
+    except (OSError, ValueError):
+        return -math.inf
+
+
 def _names(folder: Path) -> list[str]:
     """The files below a folder but the manifest, and nothing that a link would bring in from elsewhere."""
     below = [path.relative_to(folder) for path in folder.rglob('*') if path.is_symlink() or not path.is_dir()]
-    return sorted(str(path) for path in below if str(path) not in (NAME, KEEP))
+    return sorted(str(path) for path in below if str(path) not in (NAME, KEEP, BEST))
 
 
 def _describe(path: Path) -> dict:

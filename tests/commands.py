@@ -9,9 +9,10 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import checkpoint, cli, prepare, sample
+from gan_jax import checkpoint, cli, evaluate, prepare, sample
 from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
+from gan_jax.metrics import train_small_cnn
 from gan_jax.train_state import create_train_state
 from helpers import ROOT, make_gan, small_config
 
@@ -19,9 +20,11 @@ train = runpy.run_path(str(ROOT / 'train.py'))['main']
 VERBS = {  # file -> what it runs
     'train.py': train,
     'gan_jax/sample.py': sample.main,
+    'gan_jax/evaluate.py': evaluate.main,
     'gan_jax/checkpoint.py': checkpoint.main,
     'gan_jax/prepare.py': prepare.main,
     'gan_jax/data/make_fashion_mnist_10k.py': make_fashion_mnist_10k.main,
+    'gan_jax/metrics/train_small_cnn.py': train_small_cnn.main,
 }
 
 

@@ -35,6 +35,7 @@ SMALL = {
     },
     'cyclegan': {
         'data.split': 'train[:200],train[200:500]',
+        'evaluation.split': 'test[:20],test[20:50]',
         'data.resolution': 8,
         'data.load_resolution': 9,
         'data.fit': 'crop',
@@ -48,11 +49,14 @@ SMALL = {
 }
 SHORT = {
     'data.split': 'train[:200]',
+    'evaluation.split': 'train[:200]',
+    'evaluation.num_samples': 40,
     'batch_size': 16,
     'num_steps': 8,
     'steps_per_dispatch': 2,
     'log_every_steps': 4,
     'sample_every_steps': 8,
+    'evaluate_every_steps': 0,
     'checkpoint_every_steps': 4,
     'compilation_cache': False,
 }

@@ -33,6 +33,13 @@ BAD = [
     ('log_every_steps', '0', FROM_1),
     ('sample_every_steps', '0', FROM_1),
     ('checkpoint_every_steps', '0', FROM_1),
+    ('evaluate_every_steps', '-1', FROM_0),
+    ('evaluation.metrics', 'fid', 'takes one of fd, kid, pr, dc, is'),
+    ('evaluation.metrics', 'fd,', 'takes one of fd, kid, pr, dc, is'),
+    ('evaluation.network', 'vgg', 'takes one of small_cnn, efficientnet_lite0, inception_v3'),
+    ('evaluation.weights', 'missing.npz', 'cannot be read'),
+    ('evaluation.num_samples', '9', 'takes a whole number from 10 to 1000000'),
+    ('evaluation.split', 'validation', 'takes one of train, test'),
     ('keep_checkpoints', '0', FROM_1),
     ('seed', '-1', FROM_0),
     ('seed', '2147483648', FROM_0),
@@ -141,6 +148,8 @@ def test_a_field_that_does_not_fit(refused, system, name):
     for text, allowed in BAD_OF[system, name]:
         wrong = text.split(',')[-1]
         arguments = [config_of(system), f'--config.{name}={text}', '--workdir=new']
+        if name.startswith('evaluation.'):  # which is looked at when the devices are there
+            arguments.append('--config.batch_size=16')
         refused(train, arguments, f'--config.{name}: ', repr(wrong), allowed)
 
 

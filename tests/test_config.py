@@ -133,7 +133,12 @@ def test_a_config_takes_no_new_fields():
         config['num_step'] = 3
 
 
-OTHER = {bool: lambda value: not value, int: lambda value: value + 1, float: lambda value: value / 2 + 0.1}
+OTHER = {
+    bool: lambda value: not value,
+    int: lambda value: value + 1,
+    float: lambda value: value / 2 + 0.1,
+    tuple: lambda value: (*value, *value),
+}
 
 
 def changed(config, name):
@@ -164,6 +169,8 @@ def test_the_free_fields_are_those_that_no_result_depends_on():
     assert set(FREE) == {
         *('num_steps', 'log_every_steps', 'sample_every_steps', 'checkpoint_every_steps', 'keep_checkpoints'),
         'compilation_cache',
+        'evaluate_every_steps',
+        *(f'evaluation.{name}' for name in ('metrics', 'network', 'weights', 'num_samples', 'split')),
         *('data.data_dir', 'data.placement'),
         *('distributed.coordinator', 'distributed.num_processes', 'distributed.process_id'),
         *('watchdogs.replicas', 'watchdogs.collapse_kimg', 'watchdogs.stalled_input_seconds'),

@@ -22,9 +22,11 @@ ENOUGH = {
     # What a verb needs, beside which each mistake is made.
     'train.py': [DCGAN],
     'gan_jax/sample.py': ['--workdir=run'],
+    'gan_jax/evaluate.py': ['--workdir=run'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
     'gan_jax/prepare.py': ['--name=mine', '--resolution=16', '--data_dir=data'],
     'gan_jax/data/make_fashion_mnist_10k.py': ['--source=pictures', '--out=out'],
+    'gan_jax/metrics/train_small_cnn.py': ['--out=out.npz'],
 }
 IMAGES, EMOJI = ['images', 'pictures'], ['emoji', 'pictures']
 ARGUMENTS = {
@@ -87,6 +89,35 @@ ARGUMENTS = {
         (['--direction=b2a'], "--direction: 'b2a' will not do without --images; takes none"),
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],
+    'gan_jax/evaluate.py': [
+        (['--workdir=missing'], "--workdir: 'missing' has no config.json; takes the folder of a run"),
+        (['--checkpoint=7'], '--checkpoint: 7 is not there; takes one of 0'),
+        (['--no_ema=1'], "--no_ema: ignored explicit argument '1'"),
+        (['--images=missing'], "--images: 'missing' has no pictures; takes a folder with some"),
+        (['--images=pictures'], '--images: 1 will not do for fd; takes 2 or more'),
+        (['--images=pictures', '--no_ema'], '--no_ema: True will not do with --workdir with --images'),
+        (
+            ['--against=pictures'],
+            '--against: got --against with --workdir; takes --workdir, or --workdir with',
+        ),
+        (['--features_a=x.npy', '--features_b=x.npy'], '--features_a: got --features_a with'),
+        (['--features_b='], "--features_b: '' will not do; takes a .npy file"),
+        (['--metrics=fid'], "--metrics: 'fid' will not do; takes one of fd, kid, pr, dc, is"),
+        (['--network=vgg'], "--network: 'vgg' will not do; takes one of small_cnn, "),
+        (['--network=inception_v3'], '--weights: missing for inception_v3; takes the file that the FID'),
+        (['--weights=missing.npz'], "--weights: 'missing.npz' cannot be read"),
+        (['--weights=run/config.json'], "--weights: 'run/config.json' does not fit small_cnn"),
+        (['--num_samples=3'], "--num_samples: '3' will not do; takes a whole number from 10 to 1000000"),
+        (['--split=nothing'], "--split: got 'nothing', but there are no such examples"),
+        (['--split=train[:1]'], '--split: 1 will not do for fd; takes 2 or more'),
+        (['--data_dir=missing'], "--data_dir: got 'missing', takes a folder that exists"),
+        (['--domain=c'], "--domain: invalid choice: 'c' (choose from "),
+        (['--domain=a'], "--domain: 'a' will not do with --workdir; takes none"),
+        (['--resolution=2'], "--resolution: '2' will not do; takes a whole number from 4 to 4096"),
+        (['--seed=-1'], "--seed: '-1' will not do; takes a whole number from 0 to 2147483647"),
+        (['--json=no/x.json'], "--json: 'no/x.json' will not do; takes a .json file in a folder that exists"),
+        (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
+    ],
     'gan_jax/checkpoint.py': [
         (['--workdir=missing'], "--workdir: 'missing' has no checkpoint; takes the folder of a run"),
         (['--workdir='], "--workdir: '' will not do; takes the folder of a run"),
@@ -122,6 +153,13 @@ ARGUMENTS = {
         (['--source=missing'], '--source: missing/train-images-idx3-ubyte.gz is not a gzipped IDX file'),
         (['--source='], "--source: '' will not do; takes a folder"),
         (['--out=/proc/x'], "--out: '/proc' cannot be written to"),
+        (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
+    ],
+    'gan_jax/metrics/train_small_cnn.py': [
+        (['--name=missing'], "--name: 'missing' is not prepared in "),
+        (['--data_dir=missing'], "--data_dir: got 'missing', takes a folder that exists"),
+        (['--out=no/x.npz'], "--out: 'no/x.npz' will not do; takes a .npz file in a folder that exists"),
+        (['--out=x.txt'], "--out: 'x.txt' will not do; takes a .npz file in a folder that exists"),
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],
 }

@@ -25,11 +25,14 @@ FLOORS = [
     {'cli', 'compilation', 'fitting', 'image_pool', 'layers', 'pictures', 'processes', 'state_bytes'},
     {'archive', 'lock', 'equalized', 'events', 'flops', 'game', 'growth', 'train_step', 'watchdogs'},
     {'data', 'emoji', 'gallery', 'translate', 'writers'},
-    {'checkpoint', 'device_step', 'gans'},
+    {'checkpoint', 'device_step', 'gans', 'metrics'},
+    {'ending', 'references'},
+    {'evaluation'},
     {'config', 'steps'},
     {'record'},
     {'dry_run', 'loop'},
     {'sample', 'prepare'},
+    {'evaluate'},
 ]
 NEVER_GANS = {'parallel', 'data', 'checkpoint', 'writers', 'metrics'}
 

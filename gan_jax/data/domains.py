@@ -10,6 +10,7 @@ DOMAINS = ('a', 'b')
 FIELDS = {  # a value for each domain, or one for both
     'data.name': fields.Several(fields.text('the name of a TFDS data set'), most=2),
     'data.split': fields.Several(fields.text('a split, such as train or train[:10%]'), most=2),
+    'evaluation.split': fields.Several(fields.text('a split, such as test or train[:10%]'), most=2),
     'data.invert': fields.Several(fields.flag(), most=2),
 }
 
@@ -19,14 +20,22 @@ def domain_names(data) -> tuple[str, ...]:
     return ('image',) if isinstance(data.split, str) else DOMAINS
 
 
-def open_domains(data) -> dict[str, Images]:
-    """Opens what `config.data` asks for, by its name in a batch; raises UserError."""
+def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[str, Images]:
+    """Opens what `config.data` asks for, by its name in a batch; raises UserError.
+
+    Args:
+        data: `config.data`.
+        split: in place of `data.split`; for each domain, or one for both.
+        flag: where a person has it from, for messages.
+    """
+    split = split or data.split
     if isinstance(data.split, str):
-        return {'image': open_images(data)}
-    of_each = [fields.for_each(data[name], len(DOMAINS)) for name in ('name', 'split', 'invert')]
+        return {'image': open_images(SimpleNamespace(**{**data, 'split': split}), split_flag=flag)}
+    of_each = [fields.for_each(each, len(DOMAINS)) for each in (data.name, split, data.invert)]
     opened = {}
     for domain, name, split, invert in zip(DOMAINS, *of_each, strict=True):
-        opened[domain] = open_images(SimpleNamespace(**{**data, 'name': name, 'split': split}), invert)
+        changed = SimpleNamespace(**{**data, 'name': name, 'split': split})
+        opened[domain] = open_images(changed, invert, flag)
         if len(opened[domain]) == 1:
-            raise UserError(f'--config.data.split: got {split!r}, a single picture; takes two or more')
+            raise UserError(f'{flag}: got {split!r}, a single picture; takes two or more')
     return opened

@@ -39,6 +39,11 @@ class Images:
     def __len__(self):
         return len(self.records)
 
+    @property
+    def files(self):
+        """All that the data set consists of: a list of paths."""
+        return sorted(self.folder.iterdir())
+
     def images(self, indices):
         """The pictures at `indices`, decoded by several threads.
 
@@ -93,7 +98,7 @@ class Images:
         return square if side == size else square.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def open_images(config, invert=False):
+def open_images(config, invert=False, split_flag='--config.data.split'):
     """Open a split of a prepared TFDS data set.
 
     Args:
@@ -107,6 +112,7 @@ def open_images(config, invert=False):
             fit: 'crop' (the central square, resized by Lanczos if its size differs) or 'pad' (in the middle
                 of a square of value 0, never resized).
         invert: whether to hand out negatives.
+        split_flag: where a person has the split from, for messages.
 
     Returns:
         An `Images`.
@@ -140,7 +146,7 @@ def open_images(config, invert=False):
     height, width, channels = features['image'].shape
     if channels not in (None, config.channels):
         raise UserError(f'--config.data.channels: got {config.channels}, but {config.name!r} has {channels}')
-    _check_split(config, splits)
+    _check_split(config, splits, split_flag)
     try:
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         records = builder.as_data_source(config.split, deserialize_method=raw, file_format='array_record')
@@ -161,11 +167,11 @@ def open_images(config, invert=False):
     return images
 
 
-def _check_split(config, splits):
+def _check_split(config, splits, flag):
     """Raises UserError unless `config.split` names at least one example of `splits`."""
     import tensorflow_datasets as tfds
 
-    got = f'--config.data.split: got {config.split!r}, '
+    got = f'{flag}: got {config.split!r}, '
     takes = f'takes one of {_list(splits)}, or a slice of it such as {next(iter(splits), "train")}[:10%]'
     try:
         tfds.core.ReadInstruction.from_spec(config.split)

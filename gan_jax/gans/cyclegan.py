@@ -225,6 +225,8 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         sample=sample,
         least_flops=lambda batch_size: batch_size * least_example_flops(config),
         augment=partial(enlarge_and_crop, size=data.load_resolution),
+        targets={way: target for way, (_, target, _) in WAYS.items()},
+        cycles={f'{way}_to_{source}': source for way, (source, _, _) in WAYS.items()},
     )
 
 

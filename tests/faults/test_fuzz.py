@@ -220,6 +220,7 @@ def test_numbers_at_their_edges_are_numbers_to_the_devices(system, edge):
 ENOUGH = {
     'train.py': [f'--config={ROOT}/configs/gan_fashion_mnist.py', '--workdir=new'],
     'gan_jax/sample.py': ['--workdir=run', '--out=new.png'],
+    'gan_jax/evaluate.py': ['--workdir=run', '--json=new.json'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
     'gan_jax/prepare.py': ['images', 'pictures', '--name=mine', '--resolution=16', '--data_dir=data'],
 }

@@ -1,0 +1,230 @@
+"""How far a generator's pictures are from the reals: python -m gan_jax.evaluate --workdir=runs/a
+
+Or a folder's: --images=DIR --workdir=runs/a, or --images=DIR --against=DIR --network=efficientnet_lite0.
+Or two arrays of features [N, D]: --features_a=FAKES.npy --features_b=REALS.npy
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax import cli, parallel, references
+from gan_jax.base import UserError
+from gan_jax.compilation import Programs, keep_on_disk
+from gan_jax.config import read_config
+from gan_jax.data.domains import DOMAINS
+from gan_jax.data.folder import open_folder
+from gan_jax.evaluation import FIELDS, Evaluation, open_look
+from gan_jax.metrics.features import Seen
+from gan_jax.metrics.figures import check_enough, figures, too_few
+from gan_jax.metrics.frechet import exact_moments
+from gan_jax.pictures import write_atomically
+from gan_jax.sample import open_system, read_state
+
+METRICS = ('fd', 'kid', 'pr', 'dc')  # where no config says which; those that need no classes
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the command line, measures, prints a table and writes the JSON that was asked for."""
+    options = parse(arguments)
+    measured, protocol, doubts = options.way.compare(options)
+    for doubt in doubts:
+        print(doubt, file=sys.stderr)
+    width = max(map(len, [*measured, *protocol]))
+    for name, value in protocol.items():
+        print(f'{name:<{width}}  {value}')
+    for name, value in measured.items():
+        if not name.endswith(' sd'):
+            deviation = f' ± {measured[f"{name} sd"]:.3g}' if f'{name} sd' in measured else ''
+            print(f'{name:<{width}}  {value:.6g}{deviation}')
+    if options.json:
+        text = json.dumps({'figures': measured, 'protocol': protocol}, indent=2)
+        write_atomically(options.json, f'{text}\n'.encode())
+
+
+def of_run(options) -> tuple[dict, dict, list]:
+    """The figures of a checkpoint's generator, what they depend on, and what is to be doubted."""
+    workdir, config = Path(options.workdir), config_of(options)
+    step, state, gan, batch = read_state(workdir, options.checkpoint, *open_system(workdir))
+    player = (
+        (state.params['generator'], state.model_state['generator'])
+        if options.no_ema
+        else (state.ema_params, state.ema_model_state)
+    )
+    evaluation = opened(config, options.seed)
+    player, images_seen = parallel.replicate((player, state.images_seen), evaluation.look.devices)
+    quality = evaluation.of(gan, step, player, images_seen, batch)
+    weights = 'as they are' if options.no_ema else 'averaged'
+    fakes = {'fakes': str(workdir), 'step': step, 'weights': weights, 'seed': options.seed}
+    assert quality, 'nobody interrupts it'
+    return quality.figures, fakes | evaluation.protocol, evaluation.doubts()
+
+
+def opened(config, seed: int = 0) -> Evaluation:
+    """What a run's config says, on this machine's devices; raises UserError."""
+    look = open_look(config.evaluation, parallel.all_devices(), Programs(), '--weights')
+    try:
+        return Evaluation(config, look, seed, '--split')
+    except UserError as error:
+        raise UserError(str(error).replace('--config.data.data_dir:', '--data_dir:')) from None
+
+
+def of_folder(options) -> tuple[dict, dict, list]:
+    """The figures of a folder's pictures beside a data set's, and what they depend on."""
+    config = config_of(options)
+    evaluation = opened(config)
+    domain = options.domain if options.domain in evaluation.images else next(iter(evaluation.images))
+    reals, look = evaluation.images[domain], evaluation.look
+    fakes = open_folder(options.images, '--images', reals.resolution, reals.channels)
+    check_enough(config.evaluation.metrics, len(fakes), '--images')
+    measured = figures(
+        config.evaluation.metrics, look.network.name_of, evaluation.real(domain), look.at_pictures(fakes)
+    )
+    doubts = too_few(
+        config.evaluation.metrics,
+        look.network.name_of,
+        look.network.num_features,
+        min(len(fakes), len(reals)),
+    )
+    return measured, {'fakes': options.images, 'number of fakes': len(fakes)} | evaluation.protocol, doubts
+
+
+def of_two_folders(options) -> tuple[dict, dict, list]:
+    """The figures of a folder's pictures beside another's, and what they depend on."""
+    look = open_look(options, parallel.all_devices(), Programs(), '--weights')
+    channels = look.network.channels
+    reals = open_folder(options.against, '--against', options.resolution, channels)
+    fakes = open_folder(options.images, '--images', reals.resolution, channels)
+    for flag, folder in (('--against', reals), ('--images', fakes)):
+        check_enough(options.metrics, len(folder), flag)
+    facts = {'resolution': reals.resolution, 'channels': channels, 'fit': 'crop'}
+    real = references.seen_in(look, reals, facts)
+    measured = figures(options.metrics, look.network.name_of, real, look.at_pictures(fakes))
+    counts = {'fakes': options.images, 'number of fakes': len(fakes), 'reals': options.against}
+    doubts = too_few(
+        options.metrics, look.network.name_of, look.network.num_features, min(len(fakes), len(reals))
+    )
+    return measured, counts | {'number of reals': len(reals)} | facts | look.network.protocol, doubts
+
+
+def of_features(options) -> tuple[dict, dict, list]:
+    """The figures of two arrays of features, and what they depend on."""
+    for name in options.metrics:
+        if name not in METRICS:
+            raise UserError(f'--metrics: {name} will not do without pictures; takes {", ".join(METRICS)}')
+    fake, real = (read_features(options, name) for name in ('features_a', 'features_b'))
+    if fake.shape[1] != real.shape[1]:
+        raise UserError(
+            f'--features_b: got {real.shape[1]} features; takes {fake.shape[1]}, as --features_a has'
+        )
+    seen = [Seen(exact_moments(array), array) for array in (real, fake)]
+    protocol = {
+        'fakes': options.features_a,
+        'number of fakes': len(fake),
+        'reals': options.features_b,
+        'number of reals': len(real),
+        'features': fake.shape[1],
+    }
+    name_of = lambda _, general: general  # whose features they are, the file does not say
+    number = min(len(fake), len(real))
+    measured = figures(options.metrics, name_of, *seen)
+    return measured, protocol, too_few(options.metrics, name_of, fake.shape[1], number)
+
+
+def config_of(options):
+    """The config of the run in `--workdir`, with what the command line says in its place."""
+    config = read_config(Path(options.workdir)).unlock()
+    for name in ('metrics', 'network', 'weights', 'num_samples', 'split'):
+        if name in options.given:
+            config.evaluation[name] = getattr(options, name)
+    if options.data_dir:
+        config.data.data_dir = options.data_dir
+    if config.compilation_cache:
+        keep_on_disk()
+    return config.lock()
+
+
+def read_features(options, name: str) -> np.ndarray:
+    """The array [N, D] of a flag; raises UserError where its file does not hold such a one."""
+    path, takes = getattr(options, name), 'takes a .npy file with finite floats [N, D]'
+    try:
+        array = np.lib.format.open_memmap(path, mode='r')  # no more memory than there is file
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f'--{name}: {path!r} cannot be read ({error}); {takes}') from None
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+        raise UserError(f'--{name}: {path!r} holds {array.dtype}{list(array.shape)}; {takes}')
+    if not np.isfinite(array).all():
+        raise UserError(f'--{name}: {path!r} holds numbers that are not finite; {takes}')
+    check_enough(options.metrics, len(array), f'--{name}')
+    return array
+
+
+class Way(NamedTuple):
+    """One of the things that are compared."""
+
+    flags: tuple[str, ...]  # all of which it needs
+    others: tuple[str, ...]  # that it takes beside them
+    compare: Callable  # (options) -> (figures, protocol)
+
+
+OF_A_CONFIG = ('metrics', 'network', 'weights', 'split', 'data_dir', 'json')
+WAYS = (
+    Way(('workdir',), ('checkpoint', 'no_ema', 'num_samples', 'seed', *OF_A_CONFIG), of_run),
+    Way(('workdir', 'images'), ('domain', *OF_A_CONFIG), of_folder),
+    Way(('images', 'against'), ('metrics', 'network', 'weights', 'resolution', 'json'), of_two_folders),
+    Way(('features_a', 'features_b'), ('metrics', 'json'), of_features),
+)
+
+
+def parse(arguments: list[str]):
+    """The command line; raises UserError."""
+    parser = cli.Parser(__doc__)
+    add, whole, folder = parser.add_argument, cli.whole_number, cli.path('a folder')
+    add('--workdir', type=folder, help='of a run, whose config says what is compared with what')
+    add('--checkpoint', type=whole(0), help='step of the checkpoint, the newest by default')
+    add('--no_ema', action='store_true', help='the weights as they are, not their average')
+    add('--images', type=folder, help='with fakes, in place of a generator')
+    add('--against', type=folder, help='with reals, in place of a data set')
+    add('--features_a', type=cli.path('a .npy file'), help='of fakes, [N, D]')
+    add('--features_b', type=cli.path('a .npy file'), help='of reals, [M, D]')
+    in_place = "in place of the run's evaluation."
+    kind = lambda name: cli.value_of(FIELDS[f'evaluation.{name}'])
+    add(
+        '--metrics',
+        type=kind('metrics'),
+        default=METRICS,
+        help=f'{in_place}metrics, of fd, kid, pr, dc, is, …',
+    )
+    add('--network', type=kind('network'), default='efficientnet_lite0', help=f'{in_place}network')
+    add('--weights', type=kind('weights'), default='', help=f'{in_place}weights')
+    add('--num_samples', type=kind('num_samples'), help=f'{in_place}num_samples, of a generator')
+    add('--split', type=kind('split'), help=f'{in_place}split, that of the reals')
+    add('--data_dir', type=folder, help='where the data set lies by now')
+    add('--domain', choices=DOMAINS, default='b', help="that a folder's pictures are of, where there are two")
+    add('--resolution', type=whole(4, 4096), help='pixels of all pictures; those of the first of --against')
+    add('--seed', type=whole(0), default=0, help='where z comes from')
+    add('--json', type=cli.path('a file'), help='for the figures and all that they depend on')
+    options = parser.parse_args(arguments)
+    given = set(vars(options).setdefault('given', {})) | ({'no_ema'} if options.no_ema else set())
+    flagged = {flag for way in WAYS for flag in way.flags} & given
+    options.way = next((way for way in WAYS if set(way.flags) == flagged), None)
+    named = lambda flags: ' with '.join(f'--{flag}' for flag in flags)
+    if options.way is None:
+        takes = ', or '.join(named(way.flags) for way in WAYS)
+        first = min(flagged, default='workdir')
+        raise UserError(f'--{first}: got {named(sorted(flagged)) or "none"}; takes {takes}')
+    for name in sorted(given - flagged - set(options.way.others)):
+        raise UserError(
+            f'--{name}: {getattr(options, name)!r} will not do with {named(options.way.flags)}; takes none'
+        )
+    if options.json:
+        cli.check_file('--json', options.json, '.json')
+    return options
+
+
+if __name__ == '__main__':
+    sys.exit(cli.run(main))

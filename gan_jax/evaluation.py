@@ -1,0 +1,151 @@
+"""How good a generator is: its pictures beside the reals, as a feature network sees both, on all devices."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import fields, processes, references
+from gan_jax.augment import normalize
+from gan_jax.base import GAN
+from gan_jax.compilation import Programs
+from gan_jax.data.domains import open_domains
+from gan_jax.metrics.features import Interrupted, Look, look_with
+from gan_jax.metrics.figures import METRICS, check_enough, figures, needs_features, too_few
+from gan_jax.metrics.networks import NETWORKS, open_network
+
+FIELDS = {
+    'evaluate_every_steps': fields.whole(least=0),
+    'evaluation.metrics': fields.Several(fields.one_of(METRICS)),
+    'evaluation.network': fields.one_of(NETWORKS),
+    'evaluation.weights': fields.text('a file of weights', accepts=lambda value: True),
+    'evaluation.num_samples': fields.whole(least=10, most=10**6),
+    'evaluation.split': fields.text('a split, such as test or train[:10%]'),
+}
+LATENTS = 2**32 - 4  # folded into keys, where no step number comes to
+
+
+class Quality(NamedTuple):
+    """What is known of a generator at one moment; in the first process alone."""
+
+    figures: dict[str, float]  # by their names
+    rank: float  # by the first metric: higher is better
+
+
+def open_look(evaluation, devices, programs: Programs, flag='--config.evaluation.weights') -> Look:
+    """The network that `config.evaluation`, or what has its fields, names; on devices; raises UserError."""
+    network = open_network(evaluation.network, evaluation.weights, flag)
+    return look_with(network, needs_features(evaluation.metrics), devices, programs)
+
+
+class Evaluation:
+    """Figures of a generator whenever they are asked for: always of the same z, or the same pictures."""
+
+    def __init__(self, config, look: Look, seed: int, flag: str = '--config.evaluation.split'):
+        """
+        Args:
+            config: of the run; `evaluation.*` and `data.*` say what is compared with what.
+            look: with the network, on the devices.
+            seed: of z.
+            flag: where a person has `evaluation.split` from, for messages.
+
+        Raises:
+            UserError: there are no such reals.
+        """
+        self.config, self.look = config, look
+        self.rng = jax.random.fold_in(jax.random.key(seed), LATENTS)
+        self.images = open_domains(config.data, config.evaluation.split, flag)
+        for images in self.images.values():
+            check_enough(config.evaluation.metrics, len(images), flag)
+        self._reals: dict[str, Any] = {}
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the figures depend on beside the fakes, by name."""
+        data, evaluation = self.config.data, self.config.evaluation
+        names = ('name', 'invert', 'resolution', 'channels', 'fit')
+        return {
+            'reals': {name: data[name] for name in names if name in data} | {'split': evaluation.split},
+            'number of reals': {domain: len(images) for domain, images in self.images.items()},
+            'most fakes': evaluation.num_samples,
+            **self.look.network.protocol,
+        }
+
+    def doubts(self) -> list[str]:
+        """What to tell a person where there are too few pictures for a figure to mean what it says."""
+        number = min(self.config.evaluation.num_samples, *map(len, self.images.values()))
+        network = self.look.network
+        return too_few(self.config.evaluation.metrics, network.name_of, network.num_features, number)
+
+    def of(self, gan: GAN, key, player, images_seen, batch, is_stopped=lambda: False) -> Quality | None:
+        """How good a generator is; None where that was not to be waited for. All processes take part.
+
+        Args:
+            gan: the system.
+            key: of its programs, another one for other shapes.
+            player: (params, model_state) of the generator, on all devices.
+            images_seen: as `GAN.sample` takes it, on all devices.
+            batch: as `GAN.sample_inputs` takes it; abstract will do.
+            is_stopped: asked with every batch of pictures.
+
+        Raises:
+            UserError: the reals cannot be read.
+        """
+        try:
+            with jax.transfer_guard('allow'):  # figures are few
+                return self._of(gan, key, {'player': player, 'images_seen': images_seen}, batch, is_stopped)
+        except Interrupted:
+            return None
+
+    def _of(self, gan, key, given, batch, is_stopped) -> Quality:
+        resolution, metrics = self.config.data.resolution, self.config.evaluation.metrics
+        columns, found, rank = functools.partial(_fakes, gan, resolution), {}, 0.0
+        for source, read, count in self._inputs(gan, batch):
+            fakes, errors = self.look.at((key, source), columns, given, read, count, resolution, is_stopped)
+            for name, fake in fakes.items():
+                real = self.real(gan.targets[name], is_stopped=is_stopped)
+                if processes.is_first():
+                    of_column = figures(metrics, self.look.network.name_of, real, fake)
+                    rank += METRICS[metrics[0]].sign * next(iter(of_column.values()))
+                    prefix = f'{name} ' if len(gan.targets) > 1 else ''
+                    found |= {f'{prefix}{figure}': value for figure, value in of_column.items()}
+            found |= {f'{name} error': error for name, error in errors.items()}
+        return Quality(found, rank)
+
+    def real(self, domain: str, **waiting) -> Any:
+        """What is seen in the reals of a domain, in the first process."""
+        if domain not in self._reals:
+            facts = {**self.config.data.to_dict(), 'split': self.config.evaluation.split, 'domain': domain}
+            self._reals[domain] = references.seen_in(self.look, self.images[domain], facts, **waiting)
+        return self._reals[domain]
+
+    def _inputs(self, gan: GAN, batch) -> Iterator[tuple[str, Callable, int]]:
+        """What a generator is fed with: the domain that it is of, `indices -> inputs`, how many there are."""
+        number = self.config.evaluation.num_samples
+        draw = functools.partial(gan.sample_inputs, self.rng, number)
+        if not isinstance(jax.eval_shape(draw, batch), dict):
+            latents = jax.device_get(draw(batch))
+            yield 'z', latents.__getitem__, number
+            return
+        for domain, images in self.images.items():
+            read = lambda indices, domain=domain, images=images: {domain: images.images(indices)}
+            yield domain, read, min(number, len(images))
+
+
+def _fakes(gan: GAN, resolution: int, given, inputs):
+    """What `gan.targets` names, as large as the reals, and the errors of `gan.cycles`, each picture's mean.
+
+    `inputs` are z, or pictures by domain.
+    """
+    if isinstance(inputs, dict):
+        inputs = jax.tree.map(normalize, inputs)
+    images = gan.sample(*given['player'], inputs, given['images_seen'])
+    enlarge = lambda x: jnp.repeat(jnp.repeat(x, resolution // x.shape[1], 1), resolution // x.shape[2], 2)
+    pictures = {name: enlarge(images[name]) for name in gan.targets if name in images}
+    error = lambda x, y: jnp.mean(jnp.abs(x - y), axis=(1, 2, 3))
+    errors = {
+        name: error(images[name], images[original]) for name, original in gan.cycles.items() if name in images
+    }
+    return pictures, errors

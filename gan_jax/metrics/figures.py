@@ -1,0 +1,79 @@
+"""Every metric by its name in a config, as the figures that it gives of fakes beside reals."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gan_jax.base import UserError
+from gan_jax.metrics.features import Seen
+from gan_jax.metrics.frechet import frechet_distance
+from gan_jax.metrics.inception_score import SPLITS, inception_score
+from gan_jax.metrics.kernel import SUBSET_SIZE, kernel_distance
+from gan_jax.metrics.neighbours import density_coverage, precision_recall
+
+
+class Metric(NamedTuple):
+    """How figures come out of what was seen of reals and fakes, and which of them are the better ones."""
+
+    figures: Callable  # (name_of, real, fake) -> {name: number}, first the one that tells which is the best
+    sign: int  # of that one: 1 where more is better, -1 where less is
+    least: int  # pictures in each set
+    needs_features: bool = True  # of each picture, beyond their moments
+
+
+def _frechet(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
+    return {name_of('FID', 'FD'): frechet_distance(real.moments, fake.moments)}
+
+
+def _kernel(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
+    return _with_deviation(name_of('KID', 'KD'), *kernel_distance(real.features, fake.features))
+
+
+def _score(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
+    return _with_deviation(name_of('IS', 'IS'), *inception_score(fake.logits))
+
+
+def _with_deviation(name: str, mean: float, deviation: float) -> dict[str, float]:
+    return {name: mean, f'{name} sd': deviation}
+
+
+METRICS = {
+    'fd': Metric(_frechet, -1, least=2, needs_features=False),
+    'kid': Metric(_kernel, -1, least=2),
+    'pr': Metric(lambda _, real, fake: precision_recall(real.features, fake.features), 1, least=4),
+    'dc': Metric(lambda _, real, fake: density_coverage(real.features, fake.features), 1, least=6),
+    'is': Metric(_score, 1, least=SPLITS),
+}
+
+
+def figures(metrics, name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
+    """All that the metrics of these names give, in order; for `name_of` see `FeatureNetwork`."""
+    found = {}
+    for name in metrics:
+        found |= METRICS[name].figures(name_of, real, fake)
+    return found
+
+
+def needs_features(metrics) -> bool:
+    """Whether any of them looks at more than moments."""
+    return any(METRICS[name].needs_features for name in metrics)
+
+
+def check_enough(metrics, number: int, flag: str) -> None:
+    """Raises UserError, about `flag`, where so many pictures are too few for a metric."""
+    for name in metrics:
+        if number < METRICS[name].least:
+            raise UserError(f'{flag}: {number} will not do for {name}; takes {METRICS[name].least} or more')
+
+
+def too_few(metrics, name_of: Callable, num_features: int, number: int) -> list[str]:
+    """What to tell a person where so many pictures are too few for a figure to mean what it says."""
+    told = []
+    if 'fd' in metrics and number <= num_features:
+        told.append(
+            f'{name_of("FID", "FD")}: {number} pictures are no more than its {num_features} features, and '
+            f'it comes out too large; takes {num_features + 1} or more'
+        )
+    if 'kid' in metrics and number < SUBSET_SIZE:
+        name = name_of('KID', 'KD')
+        told.append(f'{name}: {number} pictures make small blocks; takes {SUBSET_SIZE} for the usual ones')
+    return told

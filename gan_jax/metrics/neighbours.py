@@ -1,0 +1,77 @@
+"""Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+
+Around each feature of a set lies a ball that reaches to its k-th nearest neighbour in that set; what lies in
+one of them is near the set.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+ROWS = 256  # of the matrix of distances at a time
+
+
+def precision_recall(real, fake, k: int = 3) -> dict[str, float]:
+    """'precision', the share of fakes in a real's ball, and 'recall', that of reals in a fake's.
+
+    Args:
+        real, fake: features [N, D] and [M, D], more than `k` of each.
+        k: the neighbour that a ball reaches to, the feature itself not counted.
+    """
+    real, fake = _centred(real, fake)
+    return {
+        'precision': float(jnp.mean(_balls_around(fake, real, _radii(real, k)) > 0)),
+        'recall': float(jnp.mean(_balls_around(real, fake, _radii(fake, k)) > 0)),
+    }
+
+
+def density_coverage(real, fake, k: int = 5) -> dict[str, float]:
+    """'density', the reals' balls that a fake lies in, over k, and 'coverage', the share with a fake in them.
+
+    The arguments are those of `precision_recall`. Density may be above 1.
+    """
+    real, fake = _centred(real, fake)
+    radii = _radii(real, k)
+    return {
+        'density': float(jnp.mean(_balls_around(fake, real, radii)) / k),
+        'coverage': float(jnp.mean(_nearest(real, fake) < radii)),
+    }
+
+
+def _centred(real, fake):
+    """Both about the reals' mean: distances are differences of squares, exact where those are small."""
+    mean = np.mean(real, axis=0, dtype=np.float64)
+    return tuple(jnp.asarray(np.asarray(features) - mean, jnp.float32) for features in (real, fake))
+
+
+def _squared_distances(x, features):
+    """From x [D] to each of features [N, D]: [N]."""
+    product = jnp.matmul(features, x, precision=jax.lax.Precision.HIGHEST)
+    return jnp.sum(x**2) + jnp.sum(features**2, axis=1) - 2 * product
+
+
+@partial(jax.jit, static_argnames='k')
+def _radii(features, k):
+    """The squared distance of each of [N, D] to its k-th nearest neighbour: [N]."""
+
+    def radius(place):
+        distances = _squared_distances(features[place], features).at[place].set(jnp.inf)
+        for _ in range(k - 1):  # on a CPU a fifth of the time that `top_k` takes
+            distances = distances.at[jnp.argmin(distances)].set(jnp.inf)
+        return jnp.min(distances)
+
+    return jax.lax.map(radius, jnp.arange(len(features)), batch_size=ROWS)
+
+
+@jax.jit
+def _balls_around(features, centres, radii):
+    """In how many of the balls each of features lies: [N]."""
+    return jax.lax.map(lambda x: jnp.sum(_squared_distances(x, centres) < radii), features, batch_size=ROWS)
+
+
+@jax.jit
+def _nearest(features, others):
+    """The squared distance of each of features to the nearest of the others: [N]."""
+    return jax.lax.map(lambda x: jnp.min(_squared_distances(x, others)), features, batch_size=ROWS)
