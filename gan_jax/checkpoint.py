@@ -1,7 +1,6 @@
 """Checkpoints: written beside the run, whole or not at all, and read back onto any number of devices."""
 
 import contextlib
-import errno
 import functools
 import os
 import re
@@ -18,6 +17,7 @@ import orbax.checkpoint as ocp
 
 from gan_jax import cli, manifest
 from gan_jax.base import TrainingFailed, UserError
+from gan_jax.disk import check_room, why
 from gan_jax.parallel import fetch
 from gan_jax.state_bytes import line_of, shapes, state_sha256, without_typed_key
 from gan_jax.train_state import TrainState
@@ -161,7 +161,7 @@ class Checkpoints:
         step = int(state.step)
         unfinished = self.folder / f'.{step}.tmp'
         try:
-            _check_room(self.folder, state)
+            check_room(self.folder, state)
             _checkpointer().save(unfinished / 'state', args=ocp.args.StandardSave(state))
             facts = {'step': step, 'images_seen': int(state.images_seen), 'state_sha256': state_sha256(state)}
             manifest.write(unfinished, facts)
@@ -170,7 +170,7 @@ class Checkpoints:
             os.rename(unfinished, self.folder / str(step))
         except Exception as error:  # what a full disk makes of Orbax and TensorStore has no type of its own
             shutil.rmtree(unfinished, ignore_errors=True)
-            self.say(f'step {step}: the checkpoint could not be written ({_why(error)}); {self.last_good()}')
+            self.say(f'step {step}: the checkpoint could not be written ({why(error)}); {self.last_good()}')
             return
         self.saved_step = step
         assert self.keep is not None, 'opened to read'
@@ -207,25 +207,6 @@ def open_existing(workdir: Path) -> Checkpoints:
     if not checkpoints.steps():
         raise UserError(f'--workdir: {str(workdir)!r} has no checkpoint; takes the folder of a run')
     return checkpoints
-
-
-def _check_room(folder: Path, state) -> None:
-    """Raises OSError where the disk has no room for a state; what comes of that further on fills pages."""
-    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) + 2**20
-    free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
-    if free < needed:
-        raise OSError(
-            errno.ENOSPC, f'{os.strerror(errno.ENOSPC)}: it takes {needed:,} bytes of {free:,} left'
-        )
-
-
-def _why(error: Exception) -> str:
-    """The cause of a failed write, out of what TensorStore says over pages."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    causes = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT)]
-    told = [cause for cause in causes if cause in str(error)]
-    return told[0] if told else f'{type(error).__name__}: {error}'.partition('\n')[0][:300]
 
 
 def _shapes_on_disk(path: Path) -> dict[str, tuple]:

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -135,9 +135,9 @@ def of_features(options) -> tuple[dict, dict, list]:
     return measured, protocol, too_few(options.metrics, name_of, fake.shape[1], number)
 
 
-def config_of(options):
+def config_of(options) -> Any:
     """The config of the run in `--workdir`, with what the command line says in its place."""
-    config = read_config(Path(options.workdir)).unlock()
+    config: Any = read_config(Path(options.workdir)).unlock()
     for name in ('metrics', 'network', 'weights', 'num_samples', 'split'):
         if name in options.given:
             config.evaluation[name] = getattr(options, name)

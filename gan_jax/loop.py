@@ -173,9 +173,9 @@ def train(config, workdir, devices=None) -> TrainState:
                 stopwatch.restart()
             if sample and record:
                 record.sample(dispatch, state, programs)
-            is_best = record and quality and checkpoints.is_best(quality.rank)
-            if (save or stopped or is_best) and record:
-                checkpoints.save(state, quality.rank if is_best else None)
+            best = quality.rank if record and quality and checkpoints.is_best(quality.rank) else None
+            if record and (save or stopped or best is not None):
+                checkpoints.save(state, best)
             if stopped and step < end.last_step:
                 raise preempted(stop, step, checkpoints)
         check_saved(checkpoints, step)

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ PANELS = (
     ('Gradient norms', 'Euclidean norm', 'log', {f'{player}_gradient_norm': player for player in PLAYERS}),
     ('Throughput', 'images per second', 'from zero', {'images_per_second': 'all devices'}),
 )
+
+
+# Those of what a run has been measured by: title, unit, kind of y axis, how the metrics' names begin or end.
+MEASURED = (
+    ('Distance from the reals', 'Fréchet distance', 'from zero', re.compile(r'(.* )?(FD-\w+|FID)')),
+    ('Precision and recall', 'share of the pictures', 'probability', re.compile(r'(.* )?(precision|recall)')),
+)
+PALETTE = '#0072B2', '#D55E00', '#009E73', '#CC79A7'  # of metrics whose names say no more
 
 
 def to_uint8(images):
@@ -129,8 +138,13 @@ def curves_png(path, records):
     from matplotlib.figure import Figure  # here, as it takes half a second; pyplot would be global state
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    curves = {name: _curve(records, name) for *_, metrics in PANELS for name in metrics}
-    panels = [panel for panel in PANELS if any(curves[name][0].size for name in panel[3])]
+    names = list(dict.fromkeys(name for record in records for name in record))
+    measured = [
+        (*about, {name: name for name in names if pattern.fullmatch(name)}) for *about, pattern in MEASURED
+    ]
+    panels = [*PANELS, *measured]
+    curves = {name: _curve(records, name) for *_, metrics in panels for name in metrics}
+    panels = [panel for panel in panels if any(curves[name][0].size for name in panel[3])]
     num_columns = 2 if len(panels) > 1 else 1
     num_rows = max(1, math.ceil(len(panels) / num_columns))
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)  # inches
@@ -139,9 +153,9 @@ def curves_png(path, records):
     figure.suptitle(f'Training curves · {reached}', fontsize=13, fontweight='bold')
     for i, (title, unit, scale, metrics) in enumerate(panels):
         axes = figure.add_subplot(num_rows, num_columns, i + 1)
-        for name, label in metrics.items():
+        for place, (name, label) in enumerate(metrics.items()):
             if curves[name][0].size:
-                _draw(axes, *curves[name], label)
+                _draw(axes, *curves[name], label, COLOURS.get(label, PALETTE[place % len(PALETTE)]))
         _dress(axes, title, unit, scale, np.concatenate([curves[name][1] for name in metrics]))
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')
@@ -155,8 +169,7 @@ def _curve(records, name):
     return kimg, values
 
 
-def _draw(axes, kimg, values, label):
-    colour = COLOURS[label]
+def _draw(axes, kimg, values, label, colour):
     if len(values) <= 100:
         axes.plot(kimg, values, color=colour, label=label, linewidth=1.6, marker='o', markersize=4)
         return

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import json
 import math
+import re
 import sys
 import time
 from pathlib import Path
@@ -144,6 +145,7 @@ def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monoton
             'kimg': f'{_short(kimg)} kimg',
             'losses': _named(metrics, {'loss D': 'discriminator_loss', 'G': 'generator_loss'}),
             'beliefs': _named(metrics, {'D(real)': 'real_probability', 'D(fake)': 'fake_probability'}),
+            'quality': ' '.join(f'{name} {_short(value)}' for name, value in _distances(metrics)),
             'speed': '' if speed is None else f'{_short(speed)} images/s',
             'left': f'{left} left',
         }
@@ -166,7 +168,9 @@ def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monoton
         def report(step, kimg, metrics):
             shown = facts(step, kimg, metrics)
             bar.n = step
-            text = ' · '.join(shown[name] for name in ('step', 'speed', 'losses', 'left') if shown[name])
+            text = ' · '.join(
+                shown[name] for name in ('step', 'speed', 'losses', 'quality', 'left') if shown[name]
+            )
             bar.set_description_str(text)
 
         yield report
@@ -184,6 +188,11 @@ def say(text):
 def _short(number):
     """Four digits, never an exponent for what is large: 0.6931, 12.8, 1280, 24310."""
     return f'{number:.0f}' if abs(number) >= 1000 else f'{number:.4g}'
+
+
+def _distances(metrics):
+    """Of what has been measured, the Fréchet distances."""
+    return [(name, metrics[name]) for name in metrics if re.fullmatch(r'(.* )?(FD-\w+|FID)', name)]
 
 
 def _named(metrics, names):

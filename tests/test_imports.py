@@ -15,6 +15,7 @@ FLOORS = [
         'channels',
         'heap',
         'convolution',
+        'disk',
         'fields',
         'latents',
         'losses',

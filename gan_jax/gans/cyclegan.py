@@ -163,9 +163,8 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
             player: {name: network.init(next(keys), batch[sees][:1])['params'] for name, sees in of.items()}
             for player, (network, of) in networks.items()
         }
-        pool = lambda domain: image_pool.empty(gan.pool_size, batch[domain].shape[1:])
-        memory = {domain: pool(domain) for domain in DOMAINS} if gan.pool_size else ()
-        return params, {player: {} for player in params}, memory
+        memory = {domain: image_pool.empty(gan.pool_size, batch[domain].shape[1:]) for domain in DOMAINS}
+        return params, {player: {} for player in params}, memory if gan.pool_size else ()
 
     def generate(params, state, batch, rng):
         del rng

@@ -30,7 +30,7 @@ def _discrepancy(x, y) -> float:
     """Of [m, D] and [m, D]: the kernel's means within each, without the diagonal, less twice that between."""
     size = len(x)
     within = sum(np.sum(k) - np.trace(k) for k in (_kernel(x, x), _kernel(y, y)))
-    return within / (size * (size - 1)) - 2 * np.mean(_kernel(x, y))
+    return float(within / (size * (size - 1)) - 2 * np.mean(_kernel(x, y)))
 
 
 def _kernel(x, y) -> np.ndarray:

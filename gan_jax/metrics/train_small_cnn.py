@@ -8,6 +8,7 @@ It learns from the train split and prints the share of the test split that it te
 import io
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 30, 100, 4e-3, 1e-3
 SHIFT = 2  # pixels, at most, by which a picture is moved
 KEPT = 0.8  # of the features, while it learns
 SMOOTHING = 0.1  # of the labels
-network = SmallCNN()
+network: Any = SmallCNN()
 
 
 def main(arguments: list[str]) -> None:
@@ -41,7 +42,9 @@ def main(arguments: list[str]) -> None:
     (images, labels), test = (labelled(options.name, options.data_dir, split) for split in ('train', 'test'))
     variables = trained(jnp.asarray(images), jnp.asarray(labels))
     # In half precision, which costs no accuracy and half the bytes.
-    arrays = {name: array.astype(np.float16) for name, array in named_arrays(variables).items()}
+    arrays: dict[str, Any] = {
+        name: array.astype(np.float16) for name, array in named_arrays(variables).items()
+    }
     file = io.BytesIO()
     np.savez(file, **arrays)
     write_atomically(options.out, file.getvalue())
@@ -57,7 +60,7 @@ def labelled(name: str, data_dir: str, split: str) -> tuple[np.ndarray, np.ndarr
         images = open_images(SimpleNamespace(name=name, data_dir=data_dir, split=split, **described))
     except UserError as error:
         raise UserError(str(error).replace('--config.data.', '--')) from None
-    builder = tfds.builder_from_directory(images.folder)  # `open_images` has looked at what it names
+    builder: Any = tfds.builder_from_directory(images.folder)  # `open_images` has looked at what it names
     if 'label' not in builder.info.features:
         raise UserError(f'--name: {name!r} has no labels; takes a data set with some')
     records = builder.as_data_source(split)
