@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
         print(doubt, file=sys.stderr)
     width = max(map(len, [*measured, *protocol]))
     for name, value in protocol.items():
-        print(f'{name:<{width}}  {value}')
+        print(f'{name:<{width}}  {", ".join(map(str, value)) if isinstance(value, tuple) else value}')
     for name, value in measured.items():
         if not name.endswith(' sd'):
             deviation = f' ± {measured[f"{name} sd"]:.3g}' if f'{name} sd' in measured else ''
@@ -60,6 +60,7 @@ def of_run(options) -> tuple[dict, dict, list]:
     quality = evaluation.of(gan, step, player, images_seen, batch)
     weights = 'as they are' if options.no_ema else 'averaged'
     fakes = {'fakes': str(workdir), 'step': step, 'weights': weights, 'seed': options.seed}
+    fakes['most fakes'] = config.evaluation.num_samples
     assert quality, 'nobody interrupts it'
     return quality.figures, fakes | evaluation.protocol, evaluation.doubts()
 
@@ -79,7 +80,7 @@ def of_folder(options) -> tuple[dict, dict, list]:
     evaluation = opened(config)
     domain = options.domain if options.domain in evaluation.images else next(iter(evaluation.images))
     reals, look = evaluation.images[domain], evaluation.look
-    fakes = open_folder(options.images, '--images', reals.resolution, reals.channels)
+    fakes = open_folder(options.images, '--images', reals.resolution, reals.channels, config.data.fit)
     check_enough(config.evaluation.metrics, len(fakes), '--images')
     measured = figures(
         config.evaluation.metrics, look.network.name_of, evaluation.real(domain), look.at_pictures(fakes)

@@ -65,13 +65,10 @@ class Evaluation:
     def protocol(self) -> dict[str, Any]:
         """What the figures depend on beside the fakes, by name."""
         data, evaluation = self.config.data, self.config.evaluation
-        names = ('name', 'invert', 'resolution', 'channels', 'fit')
-        return {
-            'reals': {name: data[name] for name in names if name in data} | {'split': evaluation.split},
-            'number of reals': {domain: len(images) for domain, images in self.images.items()},
-            'most fakes': evaluation.num_samples,
-            **self.look.network.protocol,
-        }
+        how = {name: data[name] for name in ('invert', 'resolution', 'channels', 'fit') if name in data}
+        of_domain = lambda domain: f' ({domain})' if len(self.images) > 1 else ''
+        numbers = {f'number of reals{of_domain(name)}': len(each) for name, each in self.images.items()}
+        return {'reals': data.name, 'split': evaluation.split, **how, **numbers, **self.look.network.protocol}
 
     def doubts(self) -> list[str]:
         """What to tell a person where there are too few pictures for a figure to mean what it says."""

@@ -32,7 +32,7 @@ PANELS = (
 # Those of what a run has been measured by: title, unit, kind of y axis, how the metrics' names begin or end.
 MEASURED = (
     ('Distance from the reals', 'Fréchet distance', 'from zero', re.compile(r'(.* )?(FD-\w+|FID)')),
-    ('Precision and recall', 'share of the pictures', 'probability', re.compile(r'(.* )?(precision|recall)')),
+    ('Precision and recall', 'share of the pictures', 'share', re.compile(r'(.* )?(precision|recall)')),
 )
 PALETTE = '#0072B2', '#D55E00', '#009E73', '#CC79A7'  # of metrics whose names say no more
 
@@ -198,9 +198,10 @@ def _dress(axes, title, unit, scale, values):
         axes.set_yscale('log')
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    elif scale == 'probability':
-        axes.axhline(0.5, color='#888888', linewidth=1, linestyle='--')
+    elif scale in ('probability', 'share'):
         axes.set_ylim(-0.02, 1.02)
+        if scale == 'probability':
+            axes.axhline(0.5, color='#888888', linewidth=1, linestyle='--')
     elif scale == 'from zero' and (finite > 0).any():
         axes.set_ylim(0, 1.15 * np.max(finite))
     elif scale == 'robust' and len(finite) > 200:

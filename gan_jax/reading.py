@@ -89,3 +89,28 @@ def read_picture(source, channels, background='white'):
     canvas = Image.new('RGBA', picture.size, background)
     canvas.alpha_composite(picture)
     return canvas.convert('L' if channels == 1 else 'RGB')
+
+
+def square(picture, size, fit):
+    """A Pillow image as a square of `size` pixels, uint8 [size, size] or [size, size, 3].
+
+    Args:
+        picture: of any size.
+        size: pixels.
+        fit: 'crop' (the central square, resized by Lanczos if its size differs) or 'pad' (in the middle of a
+            square of value 0, never resized).
+
+    Raises:
+        ValueError: it is too large to be padded.
+    """
+    width, height = picture.size
+    if fit == 'pad':
+        if max(width, height) > size:
+            raise ValueError(f'has {width}×{height} pixels; takes at most {size}×{size}')
+        canvas = Image.new(picture.mode, (size, size))
+        canvas.paste(picture, ((size - width) // 2, (size - height) // 2))
+        return np.asarray(canvas)
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    cropped = picture.crop((left, top, left + side, top + side))
+    return np.asarray(cropped if side == size else cropped.resize((size, size), Image.Resampling.LANCZOS))

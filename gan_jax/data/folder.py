@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from gan_jax.base import UserError
-from gan_jax.reading import picture_files, read_picture
+from gan_jax.reading import picture_files, read_picture, square
 
 THREADS = 8
 
@@ -21,6 +20,7 @@ class Folder:
     files: list[Path]
     resolution: int  # pixels, of square pictures
     channels: int  # 1 or 3
+    fit: str  # 'crop' or 'pad'
 
     def __len__(self):
         return len(self.files)
@@ -41,12 +41,14 @@ class Folder:
             ) from error
 
     def _square(self, index):
-        picture, size = self.picture(index), (self.resolution, self.resolution)
-        fitted = picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
-        return np.asarray(fitted).reshape(*size, self.channels)
+        picture = self.picture(index)
+        try:
+            return square(picture, self.resolution, self.fit).reshape(self.resolution, self.resolution, -1)
+        except ValueError as error:
+            raise UserError(f'{self.flag}: {str(self.files[index])!r} {error}') from None
 
 
-def open_folder(path: str, flag: str, resolution: int | None, channels: int) -> Folder:
+def open_folder(path: str, flag: str, resolution: int | None, channels: int, fit: str = 'crop') -> Folder:
     """The pictures of a folder; as large as the first one's shorter side where no resolution is given.
 
     Raises:
@@ -56,6 +58,6 @@ def open_folder(path: str, flag: str, resolution: int | None, channels: int) -> 
     if not files:
         raise UserError(f'{flag}: {path!r} has no pictures; takes a folder with some')
     if resolution is None:
-        first = Folder(flag, files[:1], 1, channels)
+        first = Folder(flag, files[:1], 1, channels, fit)
         resolution = min(first.picture(0).size)
-    return Folder(flag, files, resolution, channels)
+    return Folder(flag, files, resolution, channels, fit)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from gan_jax.base import UserError
 from gan_jax.data.description import Refused, check_shards, open_builder
-from gan_jax.reading import open_picture
+from gan_jax.reading import open_picture, square
 
 EMBEDDED = Path(__file__).parent / 'embedded'
 # name, name/configuration, name:version; no file system takes more letters of four bytes
@@ -81,21 +80,10 @@ class Images:
     def _decode(self, record):
         with open_picture(io.BytesIO(self.encoded(record))) as file:
             picture = file.convert('L' if self.channels == 1 else 'RGB')
-        return np.asarray(self._fit(picture)).reshape(self.resolution, self.resolution, self.channels)
-
-    def _fit(self, picture):
-        size = self.resolution
-        width, height = picture.size
-        if self.fit == 'pad':
-            if max(width, height) > size:
-                raise _too_large(self, width, height)
-            canvas = Image.new(picture.mode, (size, size))
-            canvas.paste(picture, ((size - width) // 2, (size - height) // 2))
-            return canvas
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        square = picture.crop((left, top, left + side, top + side))
-        return square if side == size else square.resize((size, size), Image.Resampling.LANCZOS)
+        try:
+            return square(picture, self.resolution, self.fit).reshape(self.resolution, self.resolution, -1)
+        except ValueError:
+            raise _too_large(self, *picture.size) from None
 
 
 def open_images(config, invert=False, split_flag='--config.data.split'):

@@ -25,7 +25,7 @@ def _frechet(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
 
 
 def _kernel(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
-    return _with_deviation(name_of('KID', 'KD'), *kernel_distance(real.features, fake.features))
+    return _with_deviation(name_of('KID', 'KD'), *kernel_distance(fake.features, real.features))
 
 
 def _score(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
