@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.memory import peak_bytes, restart_peak
 from benchmarks.synthetic import num_examples
 from gan_jax import parallel
-from gan_jax.data.domains import domain_names
+from gan_jax.data.domains import domain_names, example_shape
 from gan_jax.data.pipeline import feed, fits_on_device
 from gan_jax.device_step import next_item, step_function
 from gan_jax.fitting import check_batch_sizes
@@ -27,8 +27,10 @@ class Ours:
         examples = num_examples(config.data.resolution, config.data.channels, stage.batch_size)
         check_batch_sizes([stage], examples, len(devices))
         rng, domains = np.random.default_rng(0), domain_names(config.data)
-        shape = (examples, config.data.resolution, config.data.resolution, config.data.channels)
-        images = {domain: rng.integers(0, 256, shape, np.uint8) for domain in domains}
+        shape = (examples, *example_shape(config.data))
+        pixels, is_picture = partial(rng.integers, 0, 256, shape, np.uint8), len(shape) == 4
+        points = partial(rng.standard_normal, shape, np.float32)
+        images = {domain: pixels() if is_picture else points() for domain in domains}
         self.resident = parallel.replicate(images, devices)
         per_dispatch = (
             len(devices),

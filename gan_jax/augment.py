@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 
-def normalize(images: jax.Array) -> jax.Array:
-    """uint8 [0, 255] to float32 [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1
+def normalize(examples: jax.Array) -> jax.Array:
+    """Images uint8 [0, 255] to float32 [-1, 1]; points as they come, float32."""
+    return examples.astype(jnp.float32) / 127.5 - 1 if examples.dtype == jnp.uint8 else examples
 
 
 def enlarge_and_crop(images: jax.Array, keys: jax.Array, size: int) -> jax.Array:

@@ -19,7 +19,8 @@ class GAN(NamedTuple):
     generate: Callable  # (generator_params, state, batch, rng) -> (outputs, model_state); once a step
     losses: dict  # player -> (params, outputs, state, batch, rng) -> (loss, Aux), in update order
     sample_inputs: Callable  # (rng, n, batch) -> inputs: z, pictures of a domain, or points
-    sample: Callable  # (params, model_state, inputs, images_seen) -> {column: images [N, H, W, C] in [-1, 1]}
+    # (params, model_state, inputs, images_seen) -> {column: images [N, H, W, C] in [-1, 1], or points [N, 2]}
+    sample: Callable
     least_flops: Callable  # (batch_size) -> hand count of the floating point operations that one step needs
     # Updates of the other players, each on a minibatch of its own, per generator update.
     critic_steps: int = 1

@@ -17,8 +17,8 @@ READING = 2**32 - 3  # folded into keys, where no step number comes to
 def step_function(config, stage: Stage, gan: GAN, axis_name: str | None):
     """One device's step, `(state, resident, item) -> (state, metrics)`, from stored bytes to new parameters.
 
-    By domain, `item` is uint8 images [B, H, W, C], or int32 indices [B] into `resident`, uint8 images
-    [N, H, W, C]; with several critic steps it has an axis of them in front.
+    By domain, `item` is uint8 images [B, H, W, C] or float32 points [B, 2], or int32 indices [B] into
+    `resident`, [N, …] of either; with several critic steps it has an axis of them in front.
     """
 
     def read(rng, resident, item):
@@ -65,7 +65,8 @@ def item_like(dispatch: Dispatch, images, is_resident: bool, num_devices: int):
     shape = (num_devices, dispatch.num_steps, *minibatches, stage.batch_size // num_devices)
 
     def of_domain(source):
-        picture = () if is_resident else (source.resolution, source.resolution, source.channels)
-        return jax.ShapeDtypeStruct((*shape, *picture), jnp.int32 if is_resident else jnp.uint8)
+        if is_resident:
+            return jax.ShapeDtypeStruct(shape, jnp.int32)
+        return jax.ShapeDtypeStruct((*shape, *source.shape), source.dtype)
 
     return {domain: of_domain(source) for domain, source in images.items()}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from gan_jax import parallel
 from gan_jax.config import to_json
-from gan_jax.data.domains import domain_names
+from gan_jax.data.domains import domain_names, example_shape
 from gan_jax.fitting import device_memory_bytes, largest_batch_size, memory_bytes
 from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
@@ -54,8 +54,7 @@ def report(config) -> dict:
 
 def abstract_arguments(config, gan, stage):
     """Shapes of a state and of the batch of one device alone, as `train_step` takes them."""
-    size, channels = config.data.resolution, config.data.channels
-    images = jax.ShapeDtypeStruct((stage.batch_size, size, size, channels), jnp.float32)
+    images = jax.ShapeDtypeStruct((stage.batch_size, *example_shape(config.data)), jnp.float32)
     minibatch: Any = dict.fromkeys(domain_names(config.data), images)
     minibatch['position'] = jax.ShapeDtypeStruct((stage.batch_size,), jnp.int32)
     state = jax.eval_shape(partial(create_train_state, gan=gan), jax.random.key(config.seed), minibatch)

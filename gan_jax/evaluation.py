@@ -13,7 +13,7 @@ from gan_jax.base import GAN
 from gan_jax.compilation import Programs
 from gan_jax.data.domains import open_domains
 from gan_jax.metrics.features import Interrupted, Look, look_with
-from gan_jax.metrics.figures import METRICS, check_enough, figures, needs_features, too_few
+from gan_jax.metrics.figures import ALL, METRICS, check_enough, figures, needs_features, too_few
 from gan_jax.metrics.networks import NETWORKS, open_network
 
 FIELDS = {
@@ -104,8 +104,9 @@ class Evaluation:
             for name, fake in fakes.items():
                 real = self.real(gan.targets[name], is_stopped=is_stopped)
                 if processes.is_first():
-                    of_column = figures(metrics, self.look.network.name_of, real, fake)
-                    rank += METRICS[metrics[0]].sign * next(iter(of_column.values()))
+                    source, name_of = self.images[gan.targets[name]], self.look.network.name_of
+                    of_column = figures(metrics, name_of, real, fake, source)
+                    rank += ALL[metrics[0]].rank(of_column)
                     prefix = f'{name} ' if len(gan.targets) > 1 else ''
                     found |= {f'{prefix}{figure}': value for figure, value in of_column.items()}
             found |= {f'{name} error': error for name, error in errors.items()}
@@ -139,10 +140,15 @@ def _fakes(gan: GAN, resolution: int, given, inputs):
     if isinstance(inputs, dict):
         inputs = jax.tree.map(normalize, inputs)
     images = gan.sample(*given['player'], inputs, given['images_seen'])
-    enlarge = lambda x: jnp.repeat(jnp.repeat(x, resolution // x.shape[1], 1), resolution // x.shape[2], 2)
-    pictures = {name: enlarge(images[name]) for name in gan.targets if name in images}
+    pictures = {name: _enlarged(images[name], resolution) for name in gan.targets if name in images}
     error = lambda x, y: jnp.mean(jnp.abs(x - y), axis=(1, 2, 3))
     errors = {
         name: error(images[name], images[original]) for name, original in gan.cycles.items() if name in images
     }
     return pictures, errors
+
+
+def _enlarged(images, resolution: int):
+    """A growing generator's images as large as the reals; points as they are."""
+    factor = resolution // images.shape[1] if images.ndim == 4 else 1
+    return images if factor == 1 else jnp.repeat(jnp.repeat(images, factor, 1), factor, 2)

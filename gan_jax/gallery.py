@@ -1,32 +1,62 @@
 """The pictures that a run leaves behind: of the same inputs from its first step to its last."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from gan_jax import parallel
+from gan_jax.data.points import open_points
 from gan_jax.pictures import curves_png, image_grid, save_png, to_uint8
 from gan_jax.reading import open_picture
+from gan_jax.scatter import scatter
 from gan_jax.train_state import TrainState
 
 NUM_SAMPLES = 64  # pictures in a grid, at most
+NUM_POINTS = 2500  # in a scatter plot, as VEEGAN and PacGAN count them
 NUM_ROWS = 8  # pictures in a strip of a growing generator
 MOST_PIXELS = 2**22  # in a grid, where that leaves it a strip's pictures
 
 
 def fixed_inputs(gans: dict, state: TrainState, rng, batch, device) -> dict:
-    """What each stage's generator is sampled with: {stage: inputs}, as many as its grid shows."""
+    """What each stage's generator is sampled with: {stage: inputs}, as many as its picture shows."""
     gan = next(iter(gans.values()))
-    inputs = gan.sample_inputs(rng, NUM_SAMPLES, batch)
+    sample_inputs = partial(gan.sample_inputs, rng, batch=batch)
     player = state.ema_params, state.ema_model_state
-    num_columns = len(jax.eval_shape(gan.sample, *player, inputs, state.images_seen))
+    columns = jax.eval_shape(gan.sample, *player, sample_inputs(1), state.images_seen)
+    at_most = num_shown(columns)
+    inputs = sample_inputs(at_most)
 
     def shown(resolution):
-        number = max(NUM_ROWS, min(NUM_SAMPLES, MOST_PIXELS // (num_columns * resolution**2)))
+        number = max(NUM_ROWS, min(at_most, MOST_PIXELS // (len(columns) * resolution**2)))
         return jax.tree.map(lambda x: x[:number], inputs)
 
     return {stage: jax.device_put(shown(stage.resolution), device) for stage in gans}
+
+
+def are_points(columns: dict) -> bool:
+    """Whether {column: images [N, H, W, C] or points [N, 2]} are points."""
+    return all(len(column.shape) == 2 for column in columns.values())
+
+
+def num_shown(columns: dict) -> int:
+    """How many examples a picture of such columns shows, at most."""
+    return NUM_POINTS if are_points(columns) else NUM_SAMPLES
+
+
+def draw(columns: dict, data, num_columns: int | None = None) -> np.ndarray:
+    """One picture of all columns, uint8 [H, W, C]: images in a grid, points over the modes of their mixture.
+
+    Args:
+        columns: {name: images [N, H, W, C] in [-1, 1] or points [N, 2]}.
+        data: `config.data`, for the modes.
+        num_columns: of a grid, see `image_grid`.
+    """
+    if are_points(columns):
+        (points,) = columns.values()
+        return scatter(points, open_points(data))
+    return image_grid(columns, num_columns)
 
 
 def sample_arguments(state: TrainState, inputs):
@@ -37,11 +67,11 @@ def sample_arguments(state: TrainState, inputs):
     return params, model_state, inputs, images_seen
 
 
-def save_grid(workdir: Path, step: int, seed: int, columns: dict) -> np.ndarray:
-    """Writes `samples/step_….png` of {column: images}; returns the grid, uint8 [H, W, C]."""
-    grid = image_grid(columns)
-    save_png(workdir / 'samples' / f'step_{step:08d}.png', grid, {'step': str(step), 'seed': str(seed)})
-    return grid
+def save_samples(workdir: Path, step: int, config, columns: dict) -> np.ndarray:
+    """Writes `samples/step_….png` of {column: images or points}; returns the picture, uint8 [H, W, C]."""
+    picture, source = draw(columns, config.data), {'step': str(step), 'seed': str(config.seed)}
+    save_png(workdir / 'samples' / f'step_{step:08d}.png', picture, source)
+    return picture
 
 
 def keep_level(workdir: Path, columns: dict) -> None:

@@ -31,7 +31,8 @@ def latent_gan(
     """Two networks, a source of z and a loss as a `GAN`.
 
     Args:
-        generator: `(z [N, D], train) -> images [N, H, W, C]` in [-1, 1].
+        generator: `(z [N, D], train) -> images [N, H, W, C]` in [-1, 1], or points [N, 2] in place of images
+            here and below.
         discriminator: `(images, keys, train) -> logits [N]`; `keys` [N], one an example, for its dropout.
         draw_latents: `keys [N] -> z [N, D]`.
         loss: what each player minimises of D's logits.
@@ -133,10 +134,10 @@ def latent_gan(
 class Judged(NamedTuple):
     """Images that D has judged in its own step, and D as it was then: with the same dropout and state."""
 
-    images: jax.Array  # [N, H, W, C]
+    images: jax.Array  # [N, H, W, C], or points [N, 2]
     logits: jax.Array  # [N]
-    gradient: Callable  # () -> of the logits to the images [N, H, W, C], for no second forward pass
-    discriminate: Callable  # images [N, H, W, C] -> logits [N]
+    gradient: Callable  # () -> of the logits to the images, as large as they, for no second forward pass
+    discriminate: Callable  # images -> logits [N]
 
 
 # Penalties on D by their names in a config, (real, fake, mix [N]) -> scalar.

@@ -1,4 +1,4 @@
-"""What a run tells as it goes: lines of numbers, grids of samples, warnings. The first process alone does."""
+"""What a run tells as it goes: lines of numbers, pictures, warnings. The first process alone does."""
 
 import contextlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from gan_jax.cli import unwritable
 from gan_jax.compilation import Programs
 from gan_jax.config import to_json
 from gan_jax.fitting import stage_name
-from gan_jax.gallery import keep_level, sample_arguments, save_grid
+from gan_jax.gallery import keep_level, sample_arguments, save_samples
 from gan_jax.pictures import write_atomically
 from gan_jax.schedule import Dispatch
 from gan_jax.stopwatch import StageClock
@@ -83,14 +83,14 @@ class Record:
         self.skipped, self.last_step = self.skipped + skipped, step
 
     def sample(self, dispatch: Dispatch, state: TrainState, programs: Programs) -> None:
-        """A grid of samples, and a level of `growth.png` at the end of a stage."""
+        """A picture of samples, and a level of `growth.png` at the end of a stage."""
         stage, step = dispatch.stage, dispatch.last_step
         arguments = sample_arguments(state, self.inputs[stage])
         columns = jax.device_get(programs.run(stage, self.samplers[stage], *arguments))
         self.collapse.see(columns)
         with surviving(step, 'the samples'):
-            grid = save_grid(self.workdir, step, self.config.seed, columns)
-            self.writer.image(step, grid)
+            picture = save_samples(self.workdir, step, self.config, columns)
+            self.writer.image(step, picture)
         if self.grows and step == stage.last_step:
             with surviving(step, 'a level of growth.png'):
                 keep_level(self.workdir, columns)

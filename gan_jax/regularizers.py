@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 
 def _squared_norms(gradients):
-    """Of each image's gradient: [N, H, W, C] -> [N]."""
+    """Of each image's gradient [N, H, W, C], or each point's [N, 2]: [N]."""
     return jnp.sum(gradients**2, axis=tuple(range(1, gradients.ndim)))
 
 

@@ -19,13 +19,15 @@ from gan_jax.base import UserError
 from gan_jax.compilation import keep_on_disk
 from gan_jax.config import read_config
 from gan_jax.dry_run import abstract_arguments
+from gan_jax.gallery import are_points, draw, num_shown
 from gan_jax.gans import load_system
 from gan_jax.latents import spherical_interpolation
-from gan_jax.pictures import image_grid, save_png, to_uint8, write_atomically
+from gan_jax.pictures import save_png, to_uint8, write_atomically
 from gan_jax.translate import add_images, check_translation, translate_files
 
 OUT = 'a name that ends in .png or .npz'
-CHUNK = 64  # pictures made at once, so that any number fits into memory
+CHUNK = 64  # examples made at once, so that any number fits into memory
+ROWS = 8  # of an interpolation, by default
 
 
 def main(arguments: list[str]) -> None:
@@ -46,21 +48,23 @@ def main(arguments: list[str]) -> None:
     if options.images:
         translate_files(gan, player, options.direction, Path(options.images), out, config.data.channels)
         return
+    shown = num_shown(jax.eval_shape(gan.sample, *player, inputs, state.images_seen))
+    number = options.num or (ROWS if options.interpolate else shown)
     ends = 2 if options.interpolate else 1
-    inputs = gan.sample_inputs(jax.random.key(options.seed), ends * options.num, batch)
+    inputs = gan.sample_inputs(jax.random.key(options.seed), ends * number, batch)
     if options.interpolate:
         inputs = interpolated(inputs, options.interpolate)
     columns = sample_in_chunks(gan, player, inputs, state.images_seen)
     if out.suffix == '.npz':
         file = io.BytesIO()
-        pictures = {name: to_uint8(images) for name, images in columns.items()}
-        arrays: dict[str, Any] = {'inputs': np.asarray(inputs), **pictures}
+        stored = columns if are_points(columns) else jax.tree.map(to_uint8, columns)
+        arrays: dict[str, Any] = {'inputs': np.asarray(inputs), **stored}
         np.savez(file, **arrays)
         write_atomically(out, file.getvalue())
     else:
-        grid = image_grid(columns, num_columns=options.interpolate or None)
+        picture = draw(columns, config.data, num_columns=options.interpolate or None)
         save_png(
-            out, grid, {'step': str(step), 'seed': str(options.seed), 'averaged': str(not options.no_ema)}
+            out, picture, {'step': str(step), 'seed': str(options.seed), 'averaged': str(not options.no_ema)}
         )
     print(out)
 
@@ -71,10 +75,14 @@ def parse(arguments: list[str]):
     whole, path = cli.whole_number, cli.path
     parser.add_argument('--workdir', type=path('the folder of a run'), required=True, help='of the run')
     parser.add_argument(
-        '--out', type=path(OUT), help='.png: a grid, samples.png by default; .npz: uint8 pictures and their z'
+        '--out',
+        type=path(OUT),
+        help='.png: one picture, samples.png by default; .npz: uint8 images, or points, and their z',
     )
     parser.add_argument(
-        '--num', type=whole(1, 10**6), help='pictures, 64 by default; rows with --interpolate, 8 by default'
+        '--num',
+        type=whole(1, 10**6),
+        help='images, 64 by default, or points, 2500 by default; rows with --interpolate, 8 by default',
     )
     parser.add_argument('--seed', type=whole(0), default=0, help='where z comes from')
     parser.add_argument('--checkpoint', type=whole(0), help='step of the checkpoint, the newest by default')
@@ -87,7 +95,6 @@ def parse(arguments: list[str]):
     if options.images:
         check_translation(options)
         return options
-    options.num = options.num or (8 if options.interpolate else 64)
     options.out = options.out or 'samples.png'
     out = Path(options.out)
     if out.suffix not in ('.png', '.npz'):
@@ -144,7 +151,7 @@ def interpolated(inputs: jax.Array, frames: int) -> jax.Array:
 
 
 def sample_in_chunks(gan, player, inputs: jax.Array, images_seen) -> dict[str, np.ndarray]:
-    """`gan.sample` over all inputs, a chunk at a time: {column: images [N, H, W, C]}."""
+    """`gan.sample` over all inputs, a chunk at a time: {column: images [N, H, W, C] or points [N, 2]}."""
     sample = jax.jit(gan.sample)
     padded = jnp.pad(inputs, ((0, -len(inputs) % CHUNK), (0, 0)), mode='wrap')
     chunks = [

@@ -104,7 +104,7 @@ class Collapse:
         self.since: dict[str, float] = {}  # symptom -> kimg when it was first seen, infinite once it is said
 
     def see(self, columns: dict) -> None:
-        """Takes note of samples, {column: images [N, H, W, C]}."""
+        """Takes note of samples, {column: images [N, H, W, C] or points [N, 2]}."""
         self.spread_of_samples = min(spread(images) for images in columns.values())
 
     def look(self, step: int, kimg: float, values: dict) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gan_jax import parallel
 from gan_jax.config import load_config
-from gan_jax.data.domains import domain_names
+from gan_jax.data.domains import domain_names, example_shape
 from gan_jax.gans import load_system
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
@@ -46,6 +46,14 @@ SMALL = {
         'gan.pool_size': 20,
         'gan.identity_weight': 0,
     },
+    'points': {
+        'data.split': 'train',
+        'evaluation.split': 'train',
+        'gan.generator_units': 16,
+        'gan.generator_layers': 2,
+        'gan.discriminator_units': 16,
+        'gan.discriminator_layers': 2,
+    },
 }
 SHORT = {
     'data.split': 'train[:200]',
@@ -68,15 +76,20 @@ def small_overrides(system, **overrides):
     return {name: str(value) for name, value in {**SHORT, **SMALL[system], **named}.items()}
 
 
+def config_path(system):
+    """The config of a system on data that come with the package."""
+    return ROOT / 'configs' / ('gan_25_gaussians.py' if system == 'points' else f'{system}_fashion_mnist.py')
+
+
 def small_config(system, **overrides):
-    """The system's Fashion-MNIST config with tiny networks and few steps."""
-    return load_config(str(ROOT / f'configs/{system}_fashion_mnist.py'), small_overrides(system, **overrides))
+    """The system's config with tiny networks and few steps."""
+    return load_config(str(config_path(system)), small_overrides(system, **overrides))
 
 
 def flags(system, **overrides):
     """`small_config` as arguments of train.py."""
     return [
-        f'--config={ROOT}/configs/{system}_fashion_mnist.py',
+        f'--config={config_path(system)}',
         *(f'--config.{name}={value}' for name, value in small_overrides(system, **overrides).items()),
     ]
 
@@ -88,14 +101,8 @@ def make_gan(config, axis_name=None, stage=0, **replacements):
 
 
 def random_batches(config, num_steps, seed=0):
-    """Noise instead of images: [num_steps, B, H, W, C] in [-1, 1]."""
-    shape = (
-        num_steps,
-        config.batch_size,
-        config.data.resolution,
-        config.data.resolution,
-        config.data.channels,
-    )
+    """Noise instead of images or points: [num_steps, B, H, W, C], or [num_steps, B, 2], in [-1, 1]."""
+    shape = (num_steps, config.batch_size, *example_shape(config.data))
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
 

@@ -5,7 +5,7 @@ import pytest
 from commands import train
 from gan_jax.config import FIELDS
 from gan_jax.gans import load_system
-from helpers import ROOT, SMALL, flags
+from helpers import ROOT, SMALL, config_path, flags
 
 SYSTEMS = sorted(path.stem for path in (ROOT / 'gan_jax/gans').glob('[!_]*.py'))
 KNOWN = {system: {**FIELDS, **load_system(system).FIELDS} for system in SYSTEMS}
@@ -104,6 +104,7 @@ BAD = [
     ('gan.maxout_pieces', '-1', 'takes a whole number from 1 to 65536'),
     ('gan.keep_pixels', '0', SHARE),
     ('gan.keep_hidden', '1.01', SHARE),
+    ('gan.generator_layers', '0', 'takes a whole number from 1 to 100'),
     ('gan.generator_width', '0', 'takes a whole number from 1 to 65536'),
     ('gan.residual_blocks', '1001', 'takes a whole number from 1 to 1000'),
     ('gan.discriminator_width', '65537', 'takes a whole number from 1 to 65536'),
@@ -128,15 +129,29 @@ BAD = [
     ('gan.gradient_penalty_target', '0', POSITIVE),
     ('gan.drift_weight', 'much', NOT_NEGATIVE),
 ]
+OTHERWISE = {
+    # The same for fields that one system takes other values of: in place of the lines above.
+    ('points', 'data.name'): [
+        ('', 'takes one of 25_gaussians, 8_gaussians'),
+        ('fashion_mnist_10k', 'takes one of 25_gaussians, 8_gaussians'),
+    ],
+    ('points', 'data.data_dir'): [('/no/such/folder', "takes '', as points are made, not read")],
+    ('points', 'data.resolution'): [('28', 'takes one of 1')],
+    ('points', 'data.channels'): [('1', 'takes one of 2')],
+    ('points', 'data.fit'): [('crop', 'takes one of none')],
+    ('points', 'data.flip'): [('true', 'takes false, as points have no mirror'), ('maybe', 'takes false')],
+    ('points', 'gan.discriminator_layers'): [('0', 'takes a whole number from 1 to 100')],
+}
 BAD_OF = {
-    (system, name): [(text, allowed) for field, text, allowed in BAD if field == name]
+    (system, name): OTHERWISE.get((system, name))
+    or [(text, allowed) for field, text, allowed in BAD if field == name]
     for system in SYSTEMS
     for name in KNOWN[system]
 }
 
 
 def config_of(system):
-    return f'--config={ROOT}/configs/{system}_fashion_mnist.py'
+    return f'--config={config_path(system)}'
 
 
 DCGAN = config_of('dcgan')
@@ -155,7 +170,7 @@ def test_a_field_that_does_not_fit(refused, system, name):
 
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_a_field_of_the_wrong_type_in_a_file(refused, tmp_path, system):
-    source = (ROOT / f'configs/{system}_fashion_mnist.py').read_text()
+    source = config_path(system).read_text()
     for name in KNOWN[system]:
         where = ''.join(f'[{part!r}]' for part in name.split('.'))
         changed = f'{source}\nof_file = get_config\n\n\ndef get_config():\n    config = of_file()\n'
@@ -225,17 +240,17 @@ IN_A_FILE = {
     'missing_system': (
         ("'system': 'dcgan',", ''),
         '--config.system: no such system ',
-        'takes one of cyclegan, dcgan, gan',
+        'takes one of cyclegan, dcgan, gan, points, progan',
     ),
     'strange_system': (
         ("'dcgan'", "'os'"),
         "--config.system: no such system 'os'",
-        'takes one of cyclegan, dcgan, gan',
+        'takes one of cyclegan, dcgan, gan, points, progan',
     ),
     'system_of_another_type': (
         ("'dcgan'", '5'),
         '--config.system: no such system 5',
-        'takes one of cyclegan, dcgan, gan',
+        'takes one of cyclegan, dcgan, gan, points, progan',
     ),
     'extra_field': (("'seed': 0,", "'seed': 0, 'sed': 1,"), '--config.sed: ', 'nearest is --config.seed'),
     'text_for_a_number': (('3000,', "'3000',"), "--config.num_steps: '3000' will not do", FROM_1),

@@ -35,6 +35,8 @@ def parameters(config):
         ('cyclegan_monet2photo', {}, 2 * 11_378_179, 2 * 2_764_737),
         # 100·1200 + 1200 + 1200² + 1200 + 1200·784 + 784; 784·1200 + 1200 + 240·1200 + 1200 + 240 + 1
         ('gan_fashion_mnist', {}, 2_503_984, 1_231_441),
+        # 2·128 + 128 + 2·(128² + 128) + 128·2 + 2; 2·128 + 128 + 2·(128² + 128) + 128 + 1
+        ('gan_25_gaussians', {}, 33_666, 33_537),
     ],
 )
 def test_parameter_counts(config, overrides, generator, discriminator):
@@ -57,6 +59,9 @@ TO_8_PIXELS = {'gan.resolution': '8', 'gan.settle_kimg': '4', 'gan.fade_kimg': '
         ('gan_fashion_mnist', {'gan.regularizer': 'r2', 'gan.regularizer_weight': '10'}),
         ('gan_fashion_mnist', {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'}),
         ('gan_fashion_mnist', {'gan.loss': 'relativistic', 'gan.critic_steps': '3'}),
+        ('gan_25_gaussians', {}),
+        ('gan_25_gaussians', {'gan.regularizer': 'gradient_penalty', 'gan.critic_steps': '2'}),
+        ('gan_8_gaussians', {}),
         ('progan_fashion_mnist', TO_8_PIXELS),
         ('progan_fashion_mnist', {**TO_8_PIXELS, 'gan.fused_scale': 'false'}),
         ('cyclegan_fashion_mnist', {}),
@@ -180,6 +185,12 @@ CHOICES = [
     *[(system, 'regularizer', name) for system in ('gan', 'dcgan') for name in ('r1', 'gradient_penalty')],
     ('gan', 'regularizer', 'r2'),
     ('gan', 'regularizer', 'drift'),
+    ('points', 'loss', 'minimax'),
+    ('points', 'latent', 'uniform'),
+    ('points', 'spectral_norm', 'true'),
+    ('points', 'regularizer', 'gradient_penalty'),
+    ('points', 'generator_layers', '3'),
+    ('points', 'discriminator_layers', '1'),
     ('dcgan', 'loss', 'hinge'),
     ('dcgan', 'spectral_norm', 'true'),
     ('progan', 'loss', 'non_saturating'),

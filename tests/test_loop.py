@@ -16,12 +16,12 @@ from gan_jax.state_bytes import state_sha256
 from gan_jax.stopwatch import StageClock
 from helpers import ROOT, replicas_that_differ, small_config
 
-NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3, 'cyclegan': 1}
+NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3, 'cyclegan': 1, 'points': 1}
 # A stage's end is logged, too.
-LOGGED = {'gan': [4, 8], 'dcgan': [4, 8], 'progan': [4, 6, 8], 'cyclegan': [4, 8]}
+LOGGED = {'gan': [4, 8], 'dcgan': [4, 8], 'progan': [4, 6, 8], 'cyclegan': [4, 8], 'points': [4, 8]}
 
 
-@pytest.fixture(scope='module', params=['gan', 'dcgan', 'progan', 'cyclegan'])
+@pytest.fixture(scope='module', params=['gan', 'dcgan', 'progan', 'cyclegan', 'points'])
 def run(request, tmp_path_factory):
     """A finished run: (system, workdir, state, names of what was compiled)."""
     workdir = tmp_path_factory.mktemp(request.param)

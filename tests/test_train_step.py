@@ -81,6 +81,7 @@ def test_a_toy_with_two_generators_updates_as_by_hand(critic_steps):
         ('dcgan', 'non_saturating'),
         ('dcgan', 'relativistic'),
         ('progan', 'wasserstein'),
+        ('points', 'relativistic'),
     ],
 )
 def test_both_players_follow_their_own_gradient(system, loss):
@@ -114,7 +115,7 @@ def test_both_players_follow_their_own_gradient(system, loss):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan'])
+@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan', 'points'])
 def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(system):
     step, state, batch = plain_step(system)
     domain = next(iter(batch))
@@ -129,7 +130,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_counters(system):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan'])
+@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan', 'points'])
 def test_the_generator_runs_forward_once_a_step(system):
     config = small_config(system)
     gan = make_gan(config)
@@ -144,7 +145,7 @@ def test_the_generator_runs_forward_once_a_step(system):
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan'])
+@pytest.mark.parametrize('system', ['gan', 'dcgan', 'progan', 'cyclegan', 'points'])
 def test_learning_from_bfloat16_keeps_float32_parameters(system):
     exact, state, batch = plain_step(system)
     _, exact_metrics = exact(state, batch)

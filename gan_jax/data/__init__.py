@@ -1,1 +1,1 @@
-"""Pictures without TensorFlow, in an order that is a pure function of the seed and the position."""
+"""Pictures without TensorFlow, and points; their order is a pure function of the seed and the position."""

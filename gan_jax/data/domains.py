@@ -1,9 +1,10 @@
-"""What a batch is made of: the pictures of one data set or, where a GAN translates, of two domains."""
+"""What a batch is made of: the examples of one data set or, where a GAN translates, of two domains."""
 
 from types import SimpleNamespace
 
 from gan_jax import fields
 from gan_jax.base import UserError
+from gan_jax.data.points import Points, open_points
 from gan_jax.data.source import Images, open_images
 
 DOMAINS = ('a', 'b')
@@ -20,7 +21,13 @@ def domain_names(data) -> tuple[str, ...]:
     return ('image',) if isinstance(data.split, str) else DOMAINS
 
 
-def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[str, Images]:
+def example_shape(data) -> tuple[int, ...]:
+    """Of an example by `config.data`: (H, W, C) of a picture, (2,) of a point, which has no sides."""
+    size, channels = data.resolution, data.channels
+    return (size, size, channels) if size > 1 else (channels,)
+
+
+def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[str, Images | Points]:
     """Opens what `config.data` asks for, by its name in a batch; raises UserError.
 
     Args:
@@ -30,7 +37,9 @@ def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[st
     """
     split = split or data.split
     if isinstance(data.split, str):
-        return {'image': open_images(SimpleNamespace(**{**data, 'split': split}), split_flag=flag)}
+        changed = SimpleNamespace(**{**data, 'split': split})
+        is_picture = len(example_shape(data)) == 3
+        return {'image': open_images(changed, split_flag=flag) if is_picture else open_points(changed)}
     of_each = [fields.for_each(each, len(DOMAINS)) for each in (data.name, split, data.invert)]
     opened = {}
     for domain, name, split, invert in zip(DOMAINS, *of_each, strict=True):

@@ -3,6 +3,7 @@
 import collections
 import functools
 import itertools
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -44,8 +45,8 @@ def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), s
     """Yields what each dispatch needs, prepared ahead by a background thread.
 
     Args:
-        images: by domain `Images`, or anything with `len()` and `images(indices)`; each is walked in an order
-            of its own.
+        images: by domain `Images` or `Points`, or anything with `len()` and `images(indices)`; each is walked
+            in an order of its own.
         dispatches: iterator of (first_image, num_steps K, examples_per_step B): the position in the stream,
             the steps of the dispatch, and the examples of one step over all devices, a multiple of D.
         seed: of the order, 0 or more.
@@ -57,8 +58,8 @@ def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), s
             raises ends the waiting.
 
     Yields:
-        by domain, int32 indices [D', K, B / D] if resident, else uint8 images [D', K, B / D, H, W, C],
-        D' being the number of `mine`.
+        by domain, int32 indices [D', K, B / D] if resident, else images [D', K, B / D, H, W, C] or points
+        [D', K, B / D, 2] as stored, D' being the number of `mine`.
 
     Raises:
         UserError: what `images.images` raises, when the dispatch that met it is asked for.
@@ -100,13 +101,14 @@ def _wait(future, stalled):
 
 
 def first_images(images, seed):
-    """What an initialisation may take statistics from: by domain uint8 [n, H, W, C], few if large.
+    """What an initialisation may take statistics from: by domain images [n, H, W, C], few if large, or points
+    [n, 2], as stored.
 
     Args:
-        images: `Images` by domain.
+        images: `Images` or `Points` by domain.
         seed: of the order, 0 or more.
     """
-    number = lambda source: min(len(source), FIRST_IMAGES, FIRST_PIXELS // source.resolution**2)
+    number = lambda source: min(len(source), FIRST_IMAGES, FIRST_PIXELS // math.prod(source.shape[:-1]))
     return {
         domain: source.images(order(len(source), own, 0, number(source)))
         for domain, source, own in seeded(images, seed)
@@ -122,7 +124,7 @@ def fits_on_device(images, placement):
     """Whether the data shall lie on the devices.
 
     Args:
-        images: `Images` by domain, as opened.
+        images: `Images` or `Points` by domain, as opened.
         placement: 'device', 'host', or 'auto': on the devices when they take at most 2 GiB.
 
     Raises:
@@ -130,5 +132,5 @@ def fits_on_device(images, placement):
     """
     if placement not in ('auto', 'device', 'host'):
         raise UserError(f"--config.data.placement: got {placement!r}, takes 'auto', 'device' or 'host'")
-    num_bytes = sum(len(each) * each.resolution**2 * each.channels for each in images.values())
+    num_bytes = sum(len(each) * math.prod(each.shape) * each.dtype.itemsize for each in images.values())
     return placement == 'device' or (placement == 'auto' and num_bytes <= RESIDENT_BYTES)

@@ -35,6 +35,13 @@ class Images:
     fit: str  # 'crop' or 'pad'
     invert: bool = False  # as negatives
 
+    dtype = np.dtype(np.uint8)
+
+    @property
+    def shape(self):
+        """Of an example: (H, W, C)."""
+        return self.resolution, self.resolution, self.channels
+
     def __len__(self):
         return len(self.records)
 

@@ -12,7 +12,7 @@ from gan_jax import parallel
 from gan_jax.augment import normalize
 from gan_jax.compilation import Programs
 from gan_jax.metrics.frechet import Moments, merged, moments
-from gan_jax.metrics.networks import FeatureNetwork, features_of
+from gan_jax.metrics.networks import FeatureNetwork
 
 MOST_PICTURES, MOST_PIXELS = 128, 2**20  # in a batch of one device
 
@@ -90,7 +90,7 @@ def feature_step(network: FeatureNetwork, columns: Callable, keeps: bool, axis_n
         pictures, errors = columns(resident['given'], item['inputs'])
         seen = {}
         for name, images in pictures.items():
-            features, logits = features_of(network, resident['network'], images)
+            features, logits = network.apply(resident['network'], images)
             kept = gather((features, logits)) if keeps else ()
             seen[name] = moments(features, weight, axis_name), kept
         return state, (seen, {name: total(error @ weight) for name, error in errors.items()})

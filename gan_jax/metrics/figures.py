@@ -8,27 +8,28 @@ from gan_jax.metrics.features import Seen
 from gan_jax.metrics.frechet import frechet_distance
 from gan_jax.metrics.inception_score import SPLITS, inception_score
 from gan_jax.metrics.kernel import SUBSET_SIZE, kernel_distance
+from gan_jax.metrics.modes import mode_coverage
 from gan_jax.metrics.neighbours import density_coverage, precision_recall
 
 
 class Metric(NamedTuple):
     """How figures come out of what was seen of reals and fakes, and which of them are the better ones."""
 
-    figures: Callable  # (name_of, real, fake) -> {name: number}, first the one that tells which is the best
-    sign: int  # of that one: 1 where more is better, -1 where less is
+    figures: Callable  # (name_of, real, fake, source) -> {name: number}; see `figures`
+    rank: Callable  # (figures) -> a number that is higher where they are better
     least: int  # pictures in each set
     needs_features: bool = True  # of each picture, beyond their moments
 
 
-def _frechet(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
+def _frechet(name_of: Callable, real: Seen, fake: Seen, source) -> dict[str, float]:
     return {name_of('FID', 'FD'): frechet_distance(real.moments, fake.moments)}
 
 
-def _kernel(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
+def _kernel(name_of: Callable, real: Seen, fake: Seen, source) -> dict[str, float]:
     return _with_deviation(name_of('KID', 'KD'), *kernel_distance(fake.features, real.features))
 
 
-def _score(name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
+def _score(name_of: Callable, real: Seen, fake: Seen, source) -> dict[str, float]:
     return _with_deviation(name_of('IS', 'IS'), *inception_score(fake.logits))
 
 
@@ -36,33 +37,54 @@ def _with_deviation(name: str, mean: float, deviation: float) -> dict[str, float
     return {name: mean, f'{name} sd': deviation}
 
 
+def _first(found: dict[str, float]) -> float:
+    return next(iter(found.values()))
+
+
 METRICS = {
-    'fd': Metric(_frechet, -1, least=2, needs_features=False),
-    'kid': Metric(_kernel, -1, least=2),
-    'pr': Metric(lambda _, real, fake: precision_recall(real.features, fake.features), 1, least=4),
-    'dc': Metric(lambda _, real, fake: density_coverage(real.features, fake.features), 1, least=6),
-    'is': Metric(_score, 1, least=SPLITS),
+    'fd': Metric(_frechet, lambda found: -_first(found), least=2, needs_features=False),
+    'kid': Metric(_kernel, lambda found: -_first(found), least=2),
+    'pr': Metric(lambda _, real, fake, __: precision_recall(real.features, fake.features), _first, least=4),
+    'dc': Metric(lambda _, real, fake, __: density_coverage(real.features, fake.features), _first, least=6),
+    'is': Metric(_score, _first, least=SPLITS),
 }
+# Of points, whose modes are known.
+OF_POINTS = {
+    'modes': Metric(
+        lambda _, real, fake, source: mode_coverage(fake.features, source.centres, source.deviation),
+        lambda found: found['modes'] + found['high_quality'],
+        least=1,
+    ),
+    **{name: METRICS[name] for name in ('fd', 'kid', 'pr', 'dc')},
+}
+ALL = METRICS | OF_POINTS
 
 
-def figures(metrics, name_of: Callable, real: Seen, fake: Seen) -> dict[str, float]:
-    """All that the metrics of these names give, in order; for `name_of` see `FeatureNetwork`."""
+def figures(metrics, name_of: Callable, real: Seen, fake: Seen, source=None) -> dict[str, float]:
+    """All that the metrics of these names give, in order.
+
+    Args:
+        metrics: names in `ALL`.
+        name_of: see `FeatureNetwork`.
+        real, fake: what was seen.
+        source: where the reals are from, which knows the modes of points.
+    """
     found = {}
     for name in metrics:
-        found |= METRICS[name].figures(name_of, real, fake)
+        found |= ALL[name].figures(name_of, real, fake, source)
     return found
 
 
 def needs_features(metrics) -> bool:
     """Whether any of them looks at more than moments."""
-    return any(METRICS[name].needs_features for name in metrics)
+    return any(ALL[name].needs_features for name in metrics)
 
 
 def check_enough(metrics, number: int, flag: str) -> None:
     """Raises UserError, about `flag`, where so many pictures are too few for a metric."""
     for name in metrics:
-        if number < METRICS[name].least:
-            raise UserError(f'{flag}: {number} will not do for {name}; takes {METRICS[name].least} or more')
+        if number < ALL[name].least:
+            raise UserError(f'{flag}: {number} will not do for {name}; takes {ALL[name].least} or more')
 
 
 def too_few(metrics, name_of: Callable, num_features: int, number: int) -> list[str]:

@@ -1,10 +1,12 @@
 """The networks that pictures are compared by: what each is called, and where its weights come from."""
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from gan_jax.base import UserError
@@ -14,12 +16,13 @@ from gan_jax.metrics.small_cnn import SmallCNN
 from gan_jax.metrics.torchscript import torchscript_name
 from gan_jax.metrics.weights import file_sha256, filled, read_arrays
 
-# By name: the network, the channels that it takes, features that it gives.
+# Of pictures, by name: the network, the channels that it takes, the features that it gives.
 NETWORKS = {
     'small_cnn': (SmallCNN(), 1, 128),
     'efficientnet_lite0': (EfficientNetLite0(), 3, 1280),
     'inception_v3': (InceptionV3(), 3, 2048),
 }
+POINTS = 'points'  # in place of a network, where examples are their own features
 # Of the files with the weights of the original FID: PyTorch's state dict, and NVIDIA's TorchScript.
 FID_SHA256 = (
     '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2',
@@ -34,7 +37,7 @@ class FeatureNetwork(NamedTuple):
 
     name: str
     params: Any
-    apply: Callable  # (params, pixels [N, H, W, C] from 0 to 255) -> features [N, D], logits [N, K]
+    apply: Callable  # (params, images [N, H, W, C] in [-1, 1]) -> features [N, D], logits [N, K]
     num_features: int
     channels: int
     sha256: str  # of the file with its weights
@@ -42,7 +45,8 @@ class FeatureNetwork(NamedTuple):
     @property
     def protocol(self) -> dict[str, Any]:
         """What a figure depends on, by name."""
-        return {'network': self.name, 'features': self.num_features, 'weights sha256': self.sha256}
+        facts = {'network': self.name, 'features': self.num_features, 'weights sha256': self.sha256}
+        return {name: fact for name, fact in facts.items() if fact}
 
     def name_of(self, original: str, general: str) -> str:
         """What a figure of its features is called: `original`, as 'FID', with the original weights alone."""
@@ -50,16 +54,18 @@ class FeatureNetwork(NamedTuple):
 
 
 def open_network(name: str, weights: str, flag: str = '--weights') -> FeatureNetwork:
-    """A network of `NETWORKS` with its weights.
+    """A network of `NETWORKS` with its weights, or `POINTS`, which needs none.
 
     Args:
-        name: in `NETWORKS`.
+        name: of the network.
         weights: their file; '' where a package brings it.
         flag: what `weights` was given by, for messages.
 
     Raises:
         UserError: there is no such file, or it does not hold what the network needs.
     """
+    if name == POINTS:
+        return FeatureNetwork(name, (), lambda params, points: (points, points), 2, 2, '')
     path = Path(weights) if weights else _packaged(name, flag)
     module, channels, num_features = NETWORKS[name]
     try:
@@ -72,16 +78,18 @@ def open_network(name: str, weights: str, flag: str = '--weights') -> FeatureNet
         raise UserError(f'{flag}: {str(path)!r} cannot be read ({error.strerror or error})') from None
     except ValueError as error:
         raise UserError(f'{flag}: {str(path)!r} does not fit {name}: {error}') from None
-    return FeatureNetwork(name, variables, module.apply, num_features, channels, sha256)
+    apply = functools.partial(_of_pictures, module.apply, channels)
+    return FeatureNetwork(name, variables, apply, num_features, channels, sha256)
 
 
-def features_of(network: FeatureNetwork, params, images):
-    """Features and logits of images [N, H, W, C] in [-1, 1]: of the 8-bit pictures that they are saved as."""
+def _of_pictures(apply: Callable, channels: int, params, images):
+    """What a network sees in images as 8-bit pictures, as which they are saved, and in as many channels."""
     pixels = jnp.rint((jnp.clip(images, -1, 1) + 1) * 127.5)
-    if images.shape[-1] != network.channels:
+    if images.shape[-1] != channels:
         # A gray picture to a network of colours is one of three equal channels; Rec. 601 the other way round.
-        pixels = jnp.repeat(pixels, 3, -1) if network.channels == 3 else _gray(pixels)
-    return network.apply(params, pixels)
+        pixels = jnp.repeat(pixels, 3, -1) if channels == 3 else _gray(pixels)
+    with jax.default_matmul_precision('float32'):  # GPUs and TPUs would take fewer bits, and figures differ
+        return apply(params, pixels)
 
 
 def _gray(pixels):

@@ -56,7 +56,7 @@ WRITES = {
         'image',
         "step 160: TensorBoard's picture could not be",
     ),
-    'samples': ('record', 'record', 'save_grid', 'step 160: the samples could not be'),
+    'samples': ('record', 'record', 'save_samples', 'step 160: the samples could not be'),
     'the curves': ('loop', 'loop', 'save_last_pictures', 'step 240: curves.png could not be'),
 }
 

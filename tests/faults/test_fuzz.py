@@ -26,7 +26,7 @@ from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
 from gan_jax.train_step import train_step
-from helpers import ROOT, flags, small_overrides
+from helpers import ROOT, config_path, flags, small_overrides
 from test_bad_fields import KNOWN, SYSTEMS
 from wild import ATOMS, JSON, NUMBERS, PATHS, TEXTS, VALUES, WORDS
 
@@ -145,7 +145,7 @@ def takes(field, text):
 
 def fitting(system):
     """Of each field of a system: texts that it takes, whatever the others hold."""
-    config = load_config(str(ROOT / f'configs/{system}_fashion_mnist.py'), {})
+    config = load_config(str(config_path(system)), {})
     texts = {}
     for name, field in KNOWN[system].items():
         own = functools.reduce(getitem, name.split('.'), config)
@@ -179,7 +179,7 @@ def test_fields(here):
     @given(overrides())
     def any_values(drawn):
         system, values = drawn
-        path = f'{ROOT}/configs/{system}_fashion_mnist.py'
+        path = str(config_path(system))
         arguments = [f'--config.{name}={value}' for name, value in values.items()]
         end = ended(train, [f'--config={path}', *arguments, '--workdir=new/run'])
         counts[end] += 1
@@ -209,7 +209,7 @@ def test_numbers_at_their_edges_are_numbers_to_the_devices(system, edge):
     for name, field in KNOWN[system].items():
         if field.kind is float and not name.endswith(('constant_kimg', 'decay_kimg')):  # they are a length
             values[name] = edge(FITTING[system][name], key=float)
-    config = load_config(f'{ROOT}/configs/{system}_fashion_mnist.py', values)
+    config = load_config(str(config_path(system)), values)
     for stage in load_system(system).stages(config):
         gan = load_system(system).make(config, stage, axis_name=None)
         step = functools.partial(train_step, gan=gan, ema=stage.ema_half_life, axis_name=None)

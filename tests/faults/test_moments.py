@@ -39,7 +39,7 @@ MOMENTS = {
     'the state is being made': ('loop', 'saved_or_new', 'SIGTERM'),
     'data are being waited for': ('loop', 'next_item', 'SIGINT'),
     'a line is being written': ('writers.MetricsWriter', 'write', 'SIGTERM'),
-    'samples are being drawn': ('record', 'save_grid', 'SIGTERM'),
+    'samples are being drawn': ('record', 'save_samples', 'SIGTERM'),
     'samples are being written': ('pictures', 'write_atomically', 'SIGINT'),
     'a checkpoint is being begun': ('checkpoint.Checkpoints', 'save', 'SIGTERM'),
     'a checkpoint is being written': ('checkpoint', '_checkpointer', 'SIGTERM'),
