@@ -62,7 +62,7 @@ def get_config():
             'evaluation': {
                 'metrics': ('modes',),  # the first tells which checkpoint is the best
                 'network': 'points',  # none: points are their own features
-                'weights': '',
+                'weights': '',  # it has none
                 'num_samples': 2500,  # as VEEGAN and PacGAN count them
                 'split': 'train',  # of the reals
             },

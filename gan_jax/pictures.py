@@ -33,6 +33,8 @@ PANELS = (
 MEASURED = (
     ('Distance from the reals', 'Fréchet distance', 'from zero', re.compile(r'(.* )?(FD-\w+|FID)')),
     ('Precision and recall', 'share of the pictures', 'share', re.compile(r'(.* )?(precision|recall)')),
+    ('Modes', 'modes with a sample of high quality', 'from zero', re.compile('modes')),
+    ('Near a mode', 'share of the points', 'share', re.compile('high_quality')),
 )
 PALETTE = '#0072B2', '#D55E00', '#009E73', '#CC79A7'  # of metrics whose names say no more
 

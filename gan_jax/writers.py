@@ -145,7 +145,7 @@ def progress(total_steps, total_kimg, initial=0, stream=None, clock=time.monoton
             'kimg': f'{_short(kimg)} kimg',
             'losses': _named(metrics, {'loss D': 'discriminator_loss', 'G': 'generator_loss'}),
             'beliefs': _named(metrics, {'D(real)': 'real_probability', 'D(fake)': 'fake_probability'}),
-            'quality': ' '.join(f'{name} {_short(value)}' for name, value in _distances(metrics)),
+            'quality': ' '.join(f'{name} {_short(value)}' for name, value in _quality(metrics)),
             'speed': '' if speed is None else f'{_short(speed)} images/s',
             'left': f'{left} left',
         }
@@ -190,9 +190,9 @@ def _short(number):
     return f'{number:.0f}' if abs(number) >= 1000 else f'{number:.4g}'
 
 
-def _distances(metrics):
-    """Of what has been measured, the Fréchet distances."""
-    return [(name, metrics[name]) for name in metrics if re.fullmatch(r'(.* )?(FD-\w+|FID)', name)]
+def _quality(metrics):
+    """Of what has been measured, the Fréchet distances and the modes."""
+    return [(name, metrics[name]) for name in metrics if re.fullmatch(r'(.* )?(FD-\w+|FID)|modes', name)]
 
 
 def _named(metrics, names):
