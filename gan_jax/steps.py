@@ -39,8 +39,12 @@ class Steps:
 
     def check_memory(self, dispatch: Dispatch) -> None:
         """Compiles what a dispatch needs; raises UserError where that does not fit the devices."""
+        check_memory(dispatch.stage, self.compiled(dispatch), self.devices)
+
+    def compiled(self, dispatch: Dispatch):
+        """What a dispatch needs, once it is compiled."""
         self.prepare(dispatch)
-        check_memory(dispatch.stage, self.programs.compiled(_key(dispatch)), self.devices)
+        return self.programs.compiled(_key(dispatch))
 
     def seconds(self, dispatch: Dispatch) -> float:
         """How long the compilation took."""

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import checkpoint, cli, prepare, sample
+from gan_jax import checkpoint, cli, prepare, sample, seeds
 from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
 from gan_jax.train_state import create_train_state
@@ -21,6 +21,7 @@ VERBS = {  # file -> what it runs
     'gan_jax/sample.py': sample.main,
     'gan_jax/checkpoint.py': checkpoint.main,
     'gan_jax/prepare.py': prepare.main,
+    'gan_jax/seeds.py': seeds.main,
     'gan_jax/data/make_fashion_mnist_10k.py': make_fashion_mnist_10k.main,
 }
 

@@ -18,6 +18,7 @@ FLOORS = [
         'fields',
         'latents',
         'losses',
+        'outcome',
         'regularizers',
         'stopwatch',
     },
@@ -27,9 +28,12 @@ FLOORS = [
     {'data', 'emoji', 'gallery', 'translate', 'writers'},
     {'checkpoint', 'device_step', 'gans'},
     {'config', 'steps'},
-    {'record'},
+    {'ensemble', 'record'},
     {'dry_run', 'loop'},
-    {'sample', 'prepare'},
+    {'members'},
+    {'records'},
+    {'together'},
+    {'sample', 'prepare', 'seeds'},
 ]
 NEVER_GANS = {'parallel', 'data', 'checkpoint', 'writers', 'metrics'}
 
