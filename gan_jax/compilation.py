@@ -70,6 +70,10 @@ class Programs:
         self.compiled(key)
         return self._seconds[key]
 
+    def all_seconds(self) -> float:
+        """How long all compilations took that have ended."""
+        return sum(self._seconds.values())
+
     def run(self, key, function, *arguments):
         """`function(*arguments)`, once it is compiled."""
         self.prepare(key, function, *arguments)

@@ -72,7 +72,7 @@ def load_config(path: str, overrides: dict[str, str]) -> ConfigDict:
         UserError: no such file, a file that does not run, a field that is unknown, missing or out of range.
     """
     values = _flatten(_run_config_file(path))
-    known = _known_fields(values)
+    known = known_fields(values.get('system', ''))
     for name, text in overrides.items():
         if name not in known:
             raise UserError(_no_such_field(name, text, known))
@@ -103,6 +103,11 @@ def to_json(config: ConfigDict) -> str:
 def as_flags(config: ConfigDict) -> dict[str, Any]:
     """{'--config.data.name': …} of all fields."""
     return {f'--config.{name}': value for name, value in _flatten(config.to_dict()).items()}
+
+
+def replaced(config: ConfigDict, values: dict[str, Any]) -> ConfigDict:
+    """The config with other values, {'data.name': …}, of its fields; what they hold is not checked."""
+    return _unflatten({**_flatten(config.to_dict()), **values}) if values else config
 
 
 def check_workdir(workdir: Path, config: ConfigDict) -> None:
@@ -145,13 +150,14 @@ def _bad_config_file(path: str, what: str) -> UserError:
     return UserError(f'--config: {path!r} {what}; {takes}')
 
 
-def _known_fields(values: dict) -> dict[str, fields.Field]:
-    return {**FIELDS, **load_system(values.get('system', '')).FIELDS}
+def known_fields(system: str) -> dict[str, Any]:
+    """Those of a system's config, {'data.name': Field, …}; raises UserError where there is no such system."""
+    return {**FIELDS, **load_system(system).FIELDS}
 
 
 def _checked(values: dict, source: str) -> ConfigDict:
     """The config of these values, {'data.name': …}, if it has every field of its system and each fits."""
-    known = _known_fields(values)
+    known = known_fields(values.get('system', ''))
     for name, value in values.items():
         if name not in known:
             raise UserError(_no_such_field(name, value, known))

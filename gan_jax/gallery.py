@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from gan_jax import parallel
+from gan_jax.compilation import Programs
 from gan_jax.data.points import open_points
 from gan_jax.pictures import curves_png, image_grid, save_png, to_uint8
 from gan_jax.reading import open_picture
@@ -59,12 +60,33 @@ def draw(columns: dict, data, num_columns: int | None = None) -> np.ndarray:
     return image_grid(columns, num_columns)
 
 
-def sample_arguments(state: TrainState, inputs):
-    """What `GAN.sample` takes, on the first device: the averages, `inputs` and the images seen."""
-    params, model_state, images_seen = parallel.on_one_device(
-        (state.ema_params, state.ema_model_state, state.images_seen)
-    )
-    return params, model_state, inputs, images_seen
+class Samplers:
+    """Each stage's generator, sampled from the same inputs throughout and compiled beside the run."""
+
+    def __init__(self, functions: dict, inputs: dict, programs: Programs):
+        """
+        Args:
+            functions: {stage: as `GAN.sample`}.
+            inputs: {stage: what it is sampled with}, on the first device.
+            programs: to compile with.
+        """
+        self.functions = {stage: jax.jit(function) for stage, function in functions.items()}
+        self.inputs, self.programs = inputs, programs
+
+    def prepare(self, stage, state: TrainState) -> None:
+        """Begins to compile a stage's, and returns at once."""
+        self.programs.prepare(stage, self.functions[stage], *self._arguments(stage, state))
+
+    def columns(self, stage, state: TrainState) -> dict[str, np.ndarray]:
+        """What the averaged generator makes of its inputs, {column: images [N, H, W, C]}."""
+        arguments = self._arguments(stage, state)
+        return jax.device_get(self.programs.run(stage, self.functions[stage], *arguments))
+
+    def _arguments(self, stage, state: TrainState):
+        params, model_state, images_seen = parallel.on_one_device(
+            (state.ema_params, state.ema_model_state, state.images_seen)
+        )
+        return params, model_state, self.inputs[stage], images_seen
 
 
 def save_samples(workdir: Path, step: int, config, columns: dict) -> np.ndarray:

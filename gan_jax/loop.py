@@ -18,13 +18,13 @@ from gan_jax.device_step import next_item
 from gan_jax.ending import check_finite, check_saved, preempted, tell_the_end
 from gan_jax.evaluation import Evaluation, open_look
 from gan_jax.fitting import check_batch_sizes, heaviest
-from gan_jax.gallery import fixed_inputs
+from gan_jax.gallery import Samplers, fixed_inputs
 from gan_jax.gans import load_system
 from gan_jax.lock import locked
 from gan_jax.record import Record
 from gan_jax.schedule import Dispatch, dispatches, last_dispatch
 from gan_jax.state_bytes import from_bytes, to_bytes
-from gan_jax.steps import Steps
+from gan_jax.steps import steps_of_run
 from gan_jax.stopping import stop_signals
 from gan_jax.stopwatch import Stopwatch
 from gan_jax.train_state import TrainState, create_train_state, reset_optimizers
@@ -74,7 +74,7 @@ def train(config, workdir, devices=None) -> TrainState:
         create, rng = partial(create_train_state, gan=gans[stages[0]]), jax.random.key(config.seed)
         state_like = parallel.replicated_like(jax.eval_shape(create, rng, first_batch), devices)
         programs = stack.enter_context(contextlib.closing(Programs()))
-        steps = Steps(config, gans, images, resident, state_like, devices, programs)
+        steps = steps_of_run(config, gans, images, resident, state_like, devices, programs)
         evaluation = None
         if config.evaluate_every_steps:
             look = lambda: open_look(config.evaluation, devices, programs)
@@ -94,10 +94,11 @@ def train(config, workdir, devices=None) -> TrainState:
         if step >= end.last_step:  # a kill may come between the last checkpoint and the last pictures
             processes.of_first(lambda: tell_the_end(workdir, state))
             return state
-        record = None
+        record, samplers = None, None
         if processes.is_first():
             inputs = fixed_inputs(gans, state, jax.random.fold_in(rng, SAMPLES), first_batch, devices[0])
-            record = Record(config, workdir, gans, inputs, min(map(spread, jax.tree.leaves(first_batch))))
+            samplers = Samplers({stage: gan.sample for stage, gan in gans.items()}, inputs, programs)
+            record = Record(config, workdir, stages, min(map(spread, jax.tree.leaves(first_batch))))
             for doubt in evaluation.doubts() if evaluation else []:
                 say(doubt)
         processes.of_first(lambda: begin(stack, record, state, end))
@@ -144,8 +145,9 @@ def train(config, workdir, devices=None) -> TrainState:
                 found = check_finite(*unchecked, checkpoints, config.on_nonfinite)
                 nonfinite = nonfinite or found
             if is_new_stage:  # the next stage's step is compiled while this one trains
-                if record:
-                    record.begin_stage(dispatch, steps.seconds(dispatch), state, programs)
+                if record and samplers:
+                    record.begin_stage(dispatch, steps.seconds(dispatch))
+                    samplers.prepare(stage, state)
                 if following := next(schedule(stage.last_step), None):
                     steps.prepare(following)
             unchecked, current_stage, step = (dispatch, metrics), stage, dispatch.last_step
@@ -168,11 +170,11 @@ def train(config, workdir, devices=None) -> TrainState:
             if log or quality:
                 if record:
                     figures = quality.figures if quality else {}
-                    record.log(dispatch, metrics, speed | figures, nonfinite)
+                    record.log(dispatch, parallel.fetch(metrics), speed | figures, nonfinite)
                 nonfinite = ''
                 stopwatch.restart()
-            if sample and record:
-                record.sample(dispatch, state, programs)
+            if sample and record and samplers:
+                record.sample(dispatch, samplers.columns(stage, state))
             best = quality.rank if record and quality and checkpoints.is_best(quality.rank) else None
             if record and (save or stopped or best is not None):
                 checkpoints.save(state, best)

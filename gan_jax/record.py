@@ -3,14 +3,11 @@
 import contextlib
 from pathlib import Path
 
-import jax
-
 from gan_jax import parallel
 from gan_jax.cli import unwritable
-from gan_jax.compilation import Programs
 from gan_jax.config import to_json
 from gan_jax.fitting import stage_name
-from gan_jax.gallery import keep_level, sample_arguments, save_samples
+from gan_jax.gallery import keep_level, save_samples
 from gan_jax.pictures import write_atomically
 from gan_jax.schedule import Dispatch
 from gan_jax.stopwatch import StageClock
@@ -22,19 +19,21 @@ from gan_jax.writers import MetricsWriter, progress, say, surviving
 class Record:
     """The record of a run in its workdir and on the terminal. What cannot be written is said and left out."""
 
-    def __init__(self, config, workdir: Path, gans: dict, inputs: dict, spread_of_reals: float):
+    def __init__(self, config, workdir: Path, stages: list, spread_of_reals: float, name: str = ''):
         """
         Args:
             config: of the run.
             workdir: where to keep it.
-            gans: {stage: GAN}.
-            inputs: what each stage's generator is sampled with, {stage: inputs}.
+            stages: of the run.
             spread_of_reals: see `watchdogs.spread`.
+            name: of the run, told before what is said of it where there are several.
         """
-        self.config, self.workdir, self.inputs = config, workdir, inputs
-        self.grows = next(iter(gans)).resolution < config.data.resolution
-        self.samplers = {stage: jax.jit(gan.sample) for stage, gan in gans.items()}
-        self.collapse = Collapse(config.watchdogs.collapse_kimg, spread_of_reals, say)
+        self.config, self.workdir = config, workdir
+        self.grows = stages[0].resolution < config.data.resolution
+        self.say = lambda text: say(f'{name}: {text}' if name else text)
+        self.collapse = Collapse(config.watchdogs.collapse_kimg, spread_of_reals, self.say)
+        self.skipped = self.last_step = 0
+        self.report = lambda step, kimg, values: None  # to a person
 
     @contextlib.contextmanager
     def open(self, state: TrainState, end: Dispatch):
@@ -43,34 +42,40 @@ class Record:
         Raises:
             UserError: the files cannot be written.
         """
-        first_step, self.skipped = (int(parallel.fetch(x)) for x in (state.step, state.skipped_steps))
-        self.last_step = first_step
+        self.last_step, self.skipped = (int(parallel.fetch(x)) for x in (state.step, state.skipped_steps))
+        first_step = self.last_step
+        with self.files():
+            if first_step:
+                say(f'going on from the checkpoint at step {first_step}')
+            with progress(end.last_step, end.last_image / 1000, first_step) as self.report:
+                yield self
+
+    @contextlib.contextmanager
+    def files(self):
+        """Opens them at the step that the run goes on from; raises UserError where they cannot be written."""
         try:
             write_atomically(self.workdir / 'config.json', to_json(self.config).encode())
-            self.writer = MetricsWriter(self.workdir, first_step)
+            self.writer = MetricsWriter(self.workdir, self.last_step)
         except OSError as error:
             raise unwritable('--workdir', self.workdir, error) from None
-        if first_step:
-            say(f'going on from the checkpoint at step {first_step}')
-        with (
-            contextlib.closing(self.writer),
-            progress(end.last_step, end.last_image / 1000, first_step) as self.report,
-        ):
+        with contextlib.closing(self.writer):
             yield self
 
-    def begin_stage(self, dispatch: Dispatch, compile_seconds: float, state: TrainState, programs: Programs):
-        """With its first dispatch: its sampler is compiled while it trains."""
-        stage = dispatch.stage
+    def begin_stage(self, dispatch: Dispatch, compile_seconds: float) -> None:
+        """With its first dispatch."""
         self.clock = StageClock(dispatch.first_image, compile_seconds)
-        programs.prepare(stage, self.samplers[stage], *sample_arguments(state, self.inputs[stage]))
 
-    def log(self, dispatch: Dispatch, metrics, speed: dict[str, float], nonfinite: str) -> None:
+    def log(self, dispatch: Dispatch, metrics: dict, speed: dict[str, float], nonfinite: str) -> None:
         """A line of numbers: those of the dispatch's last step, and `speed`.
 
-        `nonfinite` says what was not finite since the last line, '' where all was.
+        Args:
+            dispatch: the last one.
+            metrics: of each of its steps, {name: [K]}.
+            speed: see `Stopwatch.read`.
+            nonfinite: what was not finite since the last line, '' where all was.
         """
         step, kimg = dispatch.last_step, dispatch.last_image / 1000
-        values = {name: value[-1] for name, value in parallel.fetch(metrics).items()} | speed
+        values = {name: value[-1] for name, value in metrics.items()} | speed
         if self.grows:
             values['resolution'] = dispatch.stage.resolution
             values['stage_seconds_per_kimg'] = self.clock.seconds_per_kimg(dispatch.last_image)
@@ -79,14 +84,12 @@ class Record:
         self.collapse.look(step, kimg, values)
         skipped, steps = int(values['skipped_steps']) - self.skipped, step - self.last_step
         if skipped:
-            say(f'{nonfinite}; {skipped} of the last {steps} steps were skipped')
+            self.say(f'{nonfinite}; {skipped} of the last {steps} steps were skipped')
         self.skipped, self.last_step = self.skipped + skipped, step
 
-    def sample(self, dispatch: Dispatch, state: TrainState, programs: Programs) -> None:
-        """A picture of samples, and a level of `growth.png` at the end of a stage."""
+    def sample(self, dispatch: Dispatch, columns: dict) -> None:
+        """A picture of {column: images or points}, and a level of `growth.png` at the end of a stage."""
         stage, step = dispatch.stage, dispatch.last_step
-        arguments = sample_arguments(state, self.inputs[stage])
-        columns = jax.device_get(programs.run(stage, self.samplers[stage], *arguments))
         self.collapse.see(columns)
         with surviving(step, 'the samples'):
             picture = save_samples(self.workdir, step, self.config, columns)
@@ -95,4 +98,4 @@ class Record:
             with surviving(step, 'a level of growth.png'):
                 keep_level(self.workdir, columns)
             seconds = self.clock.seconds_per_kimg(dispatch.last_image)
-            say(f'{stage_name(stage)} done: {seconds:.3g} s/kimg, compilation included')
+            self.say(f'{stage_name(stage)} done: {seconds:.3g} s/kimg, compilation included')

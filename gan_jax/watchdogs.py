@@ -28,7 +28,12 @@ def first_nonfinite(dispatch: Dispatch, metrics) -> str:
 
     Waits for the dispatch.
     """
-    values = {name: value.tolist() for name, value in parallel.fetch(metrics).items()}
+    return nonfinite_in(dispatch, parallel.fetch(metrics))
+
+
+def nonfinite_in(dispatch: Dispatch, metrics: dict) -> str:
+    """The same of metrics that have been fetched, {name: [K]}."""
+    values = {name: value.tolist() for name, value in metrics.items()}
     for step in range(dispatch.num_steps):
         for name, value in values.items():
             if not math.isfinite(value[step]):

@@ -46,11 +46,8 @@ class MetricsWriter:
             kimg: thousands of reals seen.
             metrics: {name: number}; one that is not finite becomes null, and a gap in TensorBoard.
         """
-        metrics = {name: float(value) for name, value in metrics.items()}
-        metrics = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        line = json.dumps({'step': int(step), 'kimg': float(kimg), **metrics}, allow_nan=False)
-        with surviving(step, f'the line in {self.path.name}'):
-            append_whole(self.path, (line + '\n').encode())
+        metrics = finite(metrics)
+        append_record(self.path, {'step': int(step), 'kimg': float(kimg), **metrics})
         with surviving(step, "TensorBoard's numbers"):
             self.events.scalars(step, {name: value for name, value in metrics.items() if value is not None})
 
@@ -62,6 +59,18 @@ class MetricsWriter:
     def close(self):
         """Lets go of the files."""
         self.events.close()
+
+
+def finite(metrics):
+    """{name: float}, None where a number is not finite."""
+    metrics = {name: float(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def append_record(path, record):
+    """Appends a line of JSON to a metrics.jsonl, or says why it could not be."""
+    with surviving(record['step'], f'the line in {path.name}'):
+        append_whole(path, (json.dumps(record, allow_nan=False) + '\n').encode())
 
 
 @contextlib.contextmanager

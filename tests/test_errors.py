@@ -25,6 +25,7 @@ ENOUGH = {
     'gan_jax/evaluate.py': ['--workdir=run'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
     'gan_jax/prepare.py': ['--name=mine', '--resolution=16', '--data_dir=data'],
+    'gan_jax/seeds.py': [DCGAN],
     'gan_jax/data/make_fashion_mnist_10k.py': ['--source=pictures', '--out=out'],
     'gan_jax/metrics/train_small_cnn.py': ['--out=out.npz'],
 }
@@ -148,6 +149,27 @@ ARGUMENTS = {
         ([*EMOJI, '--font=missing.ttf'], "--font: 'missing.ttf' has no colour bitmaps"),
         ([*IMAGES, '--colour=white'], '--colour=white: no such argument; '),
         ([*IMAGES, '--help=x'], "-h/--help: ignored explicit argument 'x'"),
+    ],
+    'gan_jax/seeds.py': [
+        (['--config=missing.py'], "--config: 'missing.py' is not a file; takes a Python file"),
+        (['--config'], '--config: expected one argument'),
+        (['--num_seeds=0'], "--num_seeds: '0' will not do; takes a whole number from 1 to 2147483647"),
+        (['--num_seeds=1025'], '--num_seeds: 1025 of each of 1 values will not do; takes at most 1024 runs'),
+        (['--num_seeds=2', '--num_seeds=3'], '--num_seeds: given twice, 2 and 3; takes one value'),
+        (['--sweep=gan.width'], "--sweep: 'gan.width' will not do; takes field=value,value, as optimizer."),
+        (['--sweep=gan.width=8,'], "--sweep: 'gan.width=8,' will not do; takes field=value,value"),
+        (['--sweep=gan.width=8,16'], '--sweep: gan.width will not do, as a whole number sets shapes'),
+        (['--workdir='], "--workdir: '' will not do; takes a folder"),
+        (
+            ['--workdir=run'],
+            "--workdir: 'run' has something in it, and these runs do not go on; takes another",
+        ),
+        (['--workdir=run/config.json'], "--workdir: 'run/config.json' is a file; takes a folder"),
+        (['--workdir=/proc/x'], "--workdir: '/proc' cannot be written to"),
+        (['--seeds=8'], '--seeds=8: no such argument; the nearest is --num_seeds'),
+        (['8'], '8: no such argument; takes --help, --config, --num_seeds, --sweep, --workdir'),
+        (['--config.seed=x'], "--config.seed: 'x' will not do; takes a whole number"),
+        (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],
     'gan_jax/data/make_fashion_mnist_10k.py': [
         (['--source=missing'], '--source: missing/train-images-idx3-ubyte.gz is not a gzipped IDX file'),
@@ -339,7 +361,10 @@ def test_nothing_else_is_on_stderr_of_a_process(arguments, expected):
     assert ended.stderr.startswith(expected)
 
 
-@pytest.mark.parametrize('arguments', [['train.py'], ['-m', 'gan_jax.sample'], ['-m', 'gan_jax.checkpoint']])
+@pytest.mark.parametrize(
+    'arguments',
+    [['train.py'], *(['-m', f'gan_jax.{verb}'] for verb in ('sample', 'checkpoint', 'seeds'))],
+)
 def test_help(arguments):
     ended = command(*arguments, '--help')
     assert ended.returncode == 0

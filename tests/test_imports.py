@@ -19,6 +19,7 @@ FLOORS = [
         'fields',
         'latents',
         'losses',
+        'outcome',
         'regularizers',
         'stopwatch',
     },
@@ -31,9 +32,12 @@ FLOORS = [
     {'gallery', 'references'},
     {'ending', 'evaluation'},
     {'config', 'steps'},
-    {'record'},
+    {'ensemble', 'record'},
     {'dry_run', 'loop'},
-    {'sample', 'prepare'},
+    {'members'},
+    {'records'},
+    {'together'},
+    {'sample', 'prepare', 'seeds'},
     {'evaluate'},
 ]
 NEVER_GANS = {'parallel', 'data', 'checkpoint', 'writers', 'metrics'}

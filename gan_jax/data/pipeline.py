@@ -17,28 +17,29 @@ AHEAD = 2  # dispatches prepared beyond the one in use
 FIRST_IMAGES, FIRST_PIXELS = 1000, 2**23  # at most, of those seen before a run begins
 
 
-def order(num_examples, seed, start, stop):
+def permutation(num_examples, seed, epoch):
+    """The order of an epoch, int64 [num_examples]."""
+    # By sorting the counter-based generator's raw numbers: NumPy promises those for ever, not its shuffles.
+    numbers = np.random.Philox(key=[seed, epoch]).random_raw(num_examples)
+    return np.argsort(numbers, kind='stable')
+
+
+def order(num_examples, seed, start, stop, permutation=permutation):
     """The examples at positions start .. stop - 1 of an endless stream that is reshuffled every epoch.
 
     Args:
         num_examples: of the data set, N.
         seed: 0 or more.
         start, stop: positions, 0 <= start <= stop: how many examples were seen before and after.
+        permutation: of an epoch, or something that remembers what this one gave.
 
     Returns:
         int64 [stop - start]; positions e N .. (e + 1) N - 1 permute the data set, for every epoch e.
     """
     epochs = range(start // num_examples, -(-stop // num_examples))
-    stream = [np.zeros(0, np.int64), *(_permutation(num_examples, seed, epoch) for epoch in epochs)]
+    stream = [np.zeros(0, np.int64), *(permutation(num_examples, seed, epoch) for epoch in epochs)]
     first = epochs.start * num_examples
     return np.concatenate(stream)[start - first : stop - first]
-
-
-@functools.lru_cache(maxsize=4)
-def _permutation(num_examples, seed, epoch):
-    """Sorts the counter-based generator's raw numbers: NumPy promises those, not its shuffles, for ever."""
-    numbers = np.random.Philox(key=[seed, epoch]).random_raw(num_examples)
-    return np.argsort(numbers, kind='stable')
 
 
 def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), stalled=None):
@@ -64,9 +65,11 @@ def feed(images, dispatches, *, seed, num_devices, resident, mine=slice(None), s
     Raises:
         UserError: what `images.images` raises, when the dispatch that met it is asked for.
     """
+    remembered = functools.lru_cache(maxsize=4)(permutation)  # of this feed: other seeds may have theirs
 
     def of_domain(source, seed, first_image, num_steps, examples_per_step):
-        indices = order(len(source), seed, first_image, first_image + num_steps * examples_per_step)
+        last_image = first_image + num_steps * examples_per_step
+        indices = order(len(source), seed, first_image, last_image, remembered)
         indices = indices.reshape(num_steps, num_devices, -1).swapaxes(0, 1)[mine]
         if resident:
             return indices.astype(np.int32)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from commands import VERBS, parser_of, train, tree
-from gan_jax import cli, loop, prepare, sample
+from gan_jax import cli, loop, prepare, sample, seeds, together
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
@@ -64,15 +64,16 @@ def without_the_work():
 
     nothing = lambda *_: None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, 'fits_on_device', begins)  # the first after all that may refuse a config
+        for run in (loop, together):
+            patch.setattr(run, 'fits_on_device', begins)  # the first after all that may refuse a config
+            patch.setattr(run, 'keep_on_disk', nothing)  # JAX's settings outlive a test
         patch.setattr(sample, 'sample_in_chunks', samples)
         patch.setattr(sample, 'translate_files', begins)
         patch.setattr(prepare, 'Pictures', begins)
         patch.setattr('gan_jax.dry_run.report', begins)
         patch.setattr('gan_jax.processes.join', nothing)  # it would wait for others
-        # JAX's settings outlive a test.
         patch.setattr(loop, 'fix_choices', nothing)
-        patch.setattr(loop, 'keep_on_disk', nothing)
+        patch.setattr(seeds, 'fix_choices', nothing)
         patch.setattr(sample, 'keep_on_disk', nothing)
         yield
 
@@ -223,11 +224,21 @@ ENOUGH = {
     'gan_jax/evaluate.py': ['--workdir=run', '--json=new.json'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
     'gan_jax/prepare.py': ['images', 'pictures', '--name=mine', '--resolution=16', '--data_dir=data'],
+    'gan_jax/seeds.py': [
+        f'--config={ROOT}/configs/gan_fashion_mnist.py',
+        '--config.batch_size=96',  # of eight devices
+        '--workdir=new',
+    ],
 }
 FLAGS = {verb: list(parser_of(VERBS[verb])._option_string_actions) for verb in ENOUGH}
 FLAGS['train.py'] += ['--config.', '--config.seed', '--config.gan.loss', '--config.gan']
 NAMES = ['run', 'pictures', 'run/config.json', 'pictures/1.png', 'new', 'folder.png', 'images', 'a2b', 'json']
 OFTEN = {  # what comes near to what a flag takes
+    '--sweep': [
+        f'{field}={values}'
+        for field in ('optimizer.generator.learning_rate', 'gan.keep_pixels', 'gan.loss', 'seed', 'x', '')
+        for values in ('1e-4,2e-4', '0.5', '0', 'nan', 'hinge', '1,1', ',', '1e18,5e-324')
+    ],
     '--background': ['#fff', '#fffffffff', 'rgb(1,2,3)', f'rgb({10**20},0,0)', 'hsl(0,0%,0%)', 'hsv(,,)'],
     '--name': ['a', 'a' * 300, 'a' * 200, 'A', 'a/b', 'ä', '1', '..', 'a\n'],
 }

@@ -1,0 +1,214 @@
+"""Several runs as one program, top to bottom, as `loop.train` is one: each dispatch is a step of them all."""
+
+import contextlib
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax import ensemble, parallel
+from gan_jax.augment import normalize
+from gan_jax.base import UserError
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.compilation import Programs, keep_on_disk
+from gan_jax.data.pipeline import feed, first_images, fits_on_device
+from gan_jax.device_step import next_item
+from gan_jax.ending import check_saved
+from gan_jax.fitting import device_memory_bytes, heaviest, memory_bytes
+from gan_jax.gallery import Samplers, fixed_inputs, save_last_pictures
+from gan_jax.lock import locked
+from gan_jax.loop import SAMPLES, opened
+from gan_jax.members import Member, traced, values_of
+from gan_jax.outcome import Outcome
+from gan_jax.record import Record
+from gan_jax.records import Records
+from gan_jax.schedule import Dispatch, dispatches, last_dispatch
+from gan_jax.state_bytes import state_sha256, without_typed_key
+from gan_jax.steps import Steps
+from gan_jax.stopwatch import Stopwatch
+from gan_jax.watchdogs import Replicas, StalledInput, spread
+from gan_jax.writers import read_records, say, surviving
+
+
+class Result(NamedTuple):
+    """Of all runs."""
+
+    runs: list[Outcome]
+    step: int  # the last
+    images_per_second: float | None  # of all together after the first dispatch; None where it is the only one
+    compile_seconds: float  # of all programs, some of them while others ran
+
+
+def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
+    """Trains all members from their start to the end of the schedule, each into its own folder of `workdir`.
+
+    A member in which something is not finite, and not to be skipped, stays as it was before that and is told
+    as failed in its `Outcome`; the others go on.
+
+    Args:
+        members: that differ in their seeds and in numbers that their program computes with.
+        workdir: a folder that is new or empty.
+        devices: to run on, of this process alone; by default all.
+
+    Raises:
+        UserError: data or devices do not fit; nothing has been written.
+        TrainingFailed: replicas differ, or an end could not be saved.
+    """
+    config, number = members[0].config, len(members)
+    devices = devices or parallel.all_devices()
+    with contextlib.ExitStack() as stack:
+        stages, images = opened(config, devices)
+        axis_name = parallel.axis_name(devices)
+        gans_of = {stage: traced(config, stage, axis_name) for stage in stages}
+        if config.compilation_cache:
+            keep_on_disk()
+        intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
+        schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals])
+        is_resident = fits_on_device(images, config.data.placement)
+        pictures = {domain: each.all_images() for domain, each in images.items()} if is_resident else ()
+        values, pictures = parallel.replicate((values_of(members), pictures), devices)
+
+        state, inputs, spreads = begun(members, images, gans_of, devices)
+        like = parallel.replicated_like(state, devices)
+        layout = {'images': images, 'is_resident': is_resident, 'num_devices': len(devices)}
+        programs = stack.enter_context(contextlib.closing(Programs()))
+        steps = Steps(
+            {stage: ensemble.members_step(config, stage, of, axis_name) for stage, of in gans_of.items()},
+            partial(ensemble.stacked_item_like, number=number, **layout),
+            (values, pictures),
+            like,
+            devices,
+            programs,
+        )
+        samplers = Samplers(
+            {stage: ensemble.members_sample(of) for stage, of in gans_of.items()},
+            {stage: (parallel.on_one_device(values), each) for stage, each in inputs.items()},
+            programs,
+        )
+        for stage in [*heaviest(stages), stages[0]]:  # before anything is written
+            check_memory(steps, next(schedule(stage.first_step)), number, devices)
+
+        stack.enter_context(locked(workdir))
+        records = Records(members, workdir, stages, spreads)
+        stack.enter_context(records.files(last_dispatch(stages)))
+        stalled = StalledInput(config.watchdogs.stalled_input_seconds, lambda: False, say)
+        items = stack.enter_context(contextlib.closing(items_of(members, schedule, layout, stalled)))
+        compares = config.watchdogs.replicas and len(devices) > 1
+        replicas = Replicas(devices, like, programs) if compares else None
+        stack.enter_context(jax.transfer_guard('disallow'))
+
+        current_stage = None
+        unchecked = None  # the dispatch before this one, looked at while the devices work on this one
+        stopwatch, whole = Stopwatch(), Stopwatch()
+        for dispatch in schedule():
+            stage, step = dispatch.stage, dispatch.last_step
+            stalled.step = step
+            with stopwatch.waiting():
+                item = parallel.shard(next(items), devices)
+            is_new_stage = stage != current_stage
+            if is_new_stage:
+                check_memory(steps, dispatch, number, devices)
+                if stage.reset_optimizer:
+                    reset = ensemble.members_reset(gans_of[stage])
+                    state = parallel.create_replicated(reset, state, values, devices=devices)
+            state, metrics = steps.run(dispatch, state, item)
+            if unchecked:
+                records.look(*unchecked)
+            if is_new_stage:  # the next stage's step is compiled while this one trains
+                records.begin_stage(dispatch, steps.seconds(dispatch))
+                samplers.prepare(stage, state)
+                if following := next(schedule(stage.last_step), None):
+                    steps.prepare(following)
+            unchecked, current_stage = (dispatch, metrics), stage
+            log, sample, _ = (step == stage.last_step or step % interval == 0 for interval in intervals)
+            if log or sample or not stopwatch.is_running:
+                records.look(*unchecked)
+                unchecked = None
+            if not records.living():
+                break
+            for watch in (stopwatch, whole):
+                watch.count(number * dispatch.num_steps * stage.images_per_step)
+            if log:
+                if replicas:
+                    replicas.check(step, state)
+                records.log(dispatch, metrics, stopwatch.read())
+                stopwatch.restart()
+            if sample:
+                records.sample(dispatch, samplers.columns(stage, state))
+        speed = whole.read() if whole.is_running else {}
+        hashes = {place: saved(records.records[place], place, state, devices) for place in records.living()}
+        runs, speed = records.outcomes(hashes), speed.get('images_per_second')
+        return Result(runs, step, speed, programs.all_seconds())
+
+
+def begun(members: list[Member], images: dict, gans_of: dict, devices):
+    """What `loop.train` begins with, of all members: state, {stage: what to sample with}, spreads of reals.
+
+    Each state is made alone, by the program that makes that of a single run, and so of the same bits.
+    """
+    create = ensemble.member_create(next(iter(gans_of.values())))
+    gans = {stage: gan_of({}) for stage, gan_of in gans_of.items()}
+
+    def of_member(member):
+        rng = jax.random.key(member.config.seed)
+        first = first_images(images, member.config.seed)
+        batch = jax.tree.map(lambda images: normalize(jnp.asarray(images)), first)
+        values = {name: np.float32(value) for name, value in member.values.items()}
+        state = parallel.create_replicated(create, rng, batch, values, devices=devices)
+        inputs = fixed_inputs(gans, state, jax.random.fold_in(rng, SAMPLES), batch, devices[0])
+        return state, inputs, min(map(spread, jax.tree.leaves(batch)))
+
+    states, inputs, spreads = map(list, zip(*map(of_member, members), strict=True))
+    state = parallel.create_replicated(ensemble.stacked, *states, devices=devices)
+    return state, ensemble.stacked(*inputs), spreads
+
+
+def check_memory(steps: Steps, dispatch: Dispatch, number: int, devices) -> None:
+    """Raises UserError where the step of all members does not fit the devices."""
+    needed, available = memory_bytes(steps.compiled(dispatch)), device_memory_bytes(devices)
+    if needed > available:
+        raise UserError(
+            f'--num_seeds: {number} runs need {needed / 2**30:.3g} GiB on each device, which has '
+            f'{available / 2**30:.3g} GiB; takes fewer, or a smaller --config.batch_size'
+        )
+
+
+def items_of(members: list[Member], schedule, layout: dict, stalled):
+    """What each dispatch of all members is given; those with the same seed see the same examples."""
+    feeds = {
+        seed: feed(
+            layout['images'],
+            (
+                (each.first_image, each.num_steps * each.stage.critic_steps, each.stage.batch_size)
+                for each in schedule()
+            ),
+            seed=seed,
+            num_devices=layout['num_devices'],
+            resident=layout['is_resident'],
+            stalled=stalled,
+        )
+        for seed in dict.fromkeys(member.config.seed for member in members)
+    }
+    try:
+        for dispatch in schedule():
+            of_seed = {seed: next_item(items, dispatch) for seed, items in feeds.items()}
+            yield ensemble.stacked_items([of_seed[member.config.seed] for member in members])
+    finally:
+        for items in feeds.values():
+            items.close()
+
+
+def saved(record: Record, place: int, state, devices) -> str:
+    """Writes the end of a member's run as train.py would; the hash of its state."""
+    number = parallel.replicate(np.int32(place), devices)
+    own = parallel.create_replicated(ensemble.member, state, number, devices=devices)
+    checkpoints = Checkpoints(record.workdir, record.config.keep_checkpoints, record.say)
+    with contextlib.closing(checkpoints):
+        checkpoints.save(own)
+        check_saved(checkpoints, record.last_step)
+    with surviving(record.last_step, 'curves.png'):
+        save_last_pictures(record.workdir, read_records(record.workdir / 'metrics.jsonl'))
+    return state_sha256(parallel.fetch(without_typed_key(own)))

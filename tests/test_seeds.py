@@ -1,0 +1,313 @@
+"""Many runs as one program: each is the run that train.py makes of its config; what they come to is told."""
+
+import json
+import math
+import re
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from commands import train
+from gan_jax import checkpoint, loop, sample, seeds, together
+from gan_jax.base import TrainingFailed, UserError
+from gan_jax.members import members_of
+from gan_jax.outcome import Outcome, groups, mean_and_sd, table
+from gan_jax.state_bytes import state_sha256
+from gan_jax.together import train_members
+from gan_jax.train_state import TrainState
+from helpers import ROOT, flags, small_config, small_overrides
+
+RATE, RATE_OF_D = (f'optimizer.{player}.learning_rate' for player in ('generator', 'discriminator'))
+# So large that a step moves the weights by more than they were rounded.
+RATES = {f'optimizer__{player}__learning_rate': 0.01 for player in ('generator', 'discriminator')}
+EACH_SYSTEM = {
+    'gan': {'gan__critic_steps': 2, 'data__flip': 'true'},
+    'dcgan': {'data__placement': 'host'},
+    'progan': {},
+    'cyclegan': {  # see test_devices
+        'num_steps': 3,
+        'data__resolution': 16,
+        'data__load_resolution': 16,
+        'gan__generator_width': 4,
+        **dict.fromkeys(RATES, 1e-4),
+    },
+}
+
+
+@pytest.fixture
+def plain_sgd(monkeypatch):
+    """In Adam's place, which would magnify the rounding of gradients that are nearly zero."""
+    monkeypatch.setattr(optax, 'adam', lambda rate, b1, b2: optax.sgd(rate))
+
+
+def small_members(system, num_seeds, sweeps=None, **overrides):
+    path = f'{ROOT}/configs/{system}_fashion_mnist.py'
+    return members_of(path, small_overrides(system, **overrides), num_seeds, sweeps or {})
+
+
+def state_of(workdir) -> TrainState:
+    """That of the newest checkpoint, as `sample` reads it."""
+    system, config = sample.open_system(workdir)
+    return sample.read_state(workdir, None, system, config)[1]
+
+
+def assert_same_run(folder, alone, rtol=1e-4, atol=2e-6):
+    """A member's folder holds the state of a run alone, to rounding."""
+    state, other = (
+        jax.tree_util.tree_leaves_with_path(each.replace(rng=())) for each in (state_of(folder), alone)
+    )
+    for (path, a), (_, b) in zip(state, other, strict=True):
+        np.testing.assert_allclose(a, np.asarray(b), rtol, atol, err_msg=jax.tree_util.keystr(path))
+    assert (jax.random.key_data(state_of(folder).rng) == jax.random.key_data(alone.rng)).all()
+
+
+@pytest.mark.parametrize(
+    ('system', 'num_devices'), [*((system, 1) for system in EACH_SYSTEM), ('gan', 8), ('progan', 8)]
+)
+def test_a_member_is_the_run_of_its_seed_alone(system, num_devices, tmp_path, plain_sgd):
+    devices, overrides = jax.local_devices()[:num_devices], {**RATES, **EACH_SYSTEM[system]}
+    members = small_members(system, 2, **overrides)
+    assert [member.name for member in members] == ['seed_0', 'seed_1']
+    result = train_members(members, tmp_path / 'all', devices)
+    config = small_config(system, seed=1, **overrides)
+    assert members[1].config == config
+    alone = loop.train(config, tmp_path / 'alone', devices)
+    assert_same_run(tmp_path / 'all/seed_1', alone)
+    read = lambda folder: [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+    for ours, theirs in zip(read(tmp_path / 'all/seed_1'), read(tmp_path / 'alone'), strict=True):
+        assert set(ours) == set(theirs)
+        for name in ('step', 'kimg', 'discriminator_loss', 'generator_loss', 'discriminator_gradient_norm'):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3), name
+    pictures = lambda folder: sorted(path.name for path in folder.rglob('*.png'))
+    assert pictures(tmp_path / 'all/seed_1') == pictures(tmp_path / 'alone')
+    first, second = (state_of(tmp_path / 'all' / member.name) for member in members)
+    assert state_sha256(first) != state_sha256(second)
+    assert [run.state_sha256 for run in result.runs] == [state_sha256(first), state_sha256(second)]
+
+
+@pytest.fixture(scope='module')
+def swept(tmp_path_factory):
+    """A folder of two seeds for each of two rates, as the command leaves it, and what was compiled for it."""
+    workdir, compiled = tmp_path_factory.mktemp('seeds') / 'all', []
+
+    def listen(event, seconds, **facts):
+        if event == '/jax/core/compile/backend_compile_duration':
+            compiled.append(facts['fun_name'])
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    arguments = [
+        *flags('gan', num_steps=6),
+        '--num_seeds=2',
+        f'--workdir={workdir}',
+        f'--sweep={RATE_OF_D}=2,5e-1',
+    ]
+    seeds.main([*arguments, '--sweep', 'optimizer.generator.momentum=0.25'])
+    return workdir, tuple(compiled)
+
+
+def summary_of(workdir):
+    return json.loads((workdir / 'summary.json').read_text())
+
+
+def test_a_swept_value_is_that_of_a_run_alone(swept, tmp_path):
+    folder = swept[0] / '0.5_0.25_seed_1'
+    sets = {RATE_OF_D.replace('.', '__'): 0.5, 'optimizer__generator__momentum': 0.25}
+    config = small_config('gan', num_steps=6, seed=1, **sets)
+    assert sample.open_system(folder)[1] == config
+    assert_same_run(folder, loop.train(config, tmp_path))
+    others = [state_of(swept[0] / name) for name in ('2.0_0.25_seed_1', '0.5_0.25_seed_0')]
+    for other in others:
+        with pytest.raises(AssertionError):
+            assert_same_run(folder, other)
+
+
+def test_all_runs_are_one_program(swept):
+    of_steps = swept[1].count('jit(_fun)') - 1  # and one of the replicas' fingerprints
+    assert of_steps == 1, swept[1]
+    assert swept[1].count('jit(<lambda>)') <= 2  # each member's state is made by the same
+
+
+def test_all_is_told_in_one_place(swept):
+    workdir, _ = swept
+    names = [f'{rate}_0.25_seed_{seed}' for rate in ('2.0', '0.5') for seed in (0, 1)]
+    told = summary_of(workdir)
+    assert [run['name'] for run in told['runs']] == names
+    assert told['step'] == 6
+    assert told['images_per_second'] > 0
+    assert told['compile_seconds'] > 0
+    records = [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    assert [(record['step'], record['member']) for record in records] == [(4, name) for name in names] + [
+        (6, name) for name in names
+    ]
+    for record, run in zip(records[4:], told['runs'], strict=True):
+        own = (workdir / run['name'] / 'metrics.jsonl').read_text().splitlines()[-1]
+        assert {**json.loads(own), **run['metrics']} == json.loads(own)
+        assert record == {**json.loads(own), 'member': run['name'], 'seed': run['seed'], **run['values']}
+    for group, runs in zip(told['groups'], (told['runs'][:2], told['runs'][2:]), strict=True):
+        assert group['values'] == runs[0]['values'] == runs[1]['values']
+        losses = [run['metrics']['generator_loss'] for run in runs]
+        assert group['mean']['generator_loss'] == pytest.approx(np.mean(losses))
+        assert group['sd']['generator_loss'] == pytest.approx(np.std(losses, ddof=1))
+
+
+def test_a_members_folder_is_a_workdir(swept, tmp_path, capsys):
+    workdir, _ = swept
+    run = summary_of(workdir)['runs'][2]
+    sample.main([f'--workdir={workdir}/{run["name"]}', f'--out={tmp_path}/grid.png'])
+    checkpoint.main([f'--workdir={workdir}/{run["name"]}'])
+    line = f'step 6 · 0.096 kimg · state sha256 {run["state_sha256"]}\n'
+    assert capsys.readouterr().out == f'{tmp_path}/grid.png\n{line}'
+    sets = {RATE_OF_D.replace('.', '__'): 0.5, 'optimizer__generator__momentum': 0.25, 'num_steps': 6}
+    train([*flags('gan', **sets), f'--workdir={workdir}/{run["name"]}'])
+    assert capsys.readouterr().out.endswith(line)
+
+
+def test_the_folder_of_all_is_none(swept, monkeypatch, capsys):
+    workdir, _ = swept
+    for main, arguments in [
+        (train, [*flags('gan'), f'--workdir={workdir}']),
+        (sample.main, [f'--workdir={workdir}']),
+        (seeds.main, [*flags('gan'), f'--workdir={workdir}']),
+    ]:
+        with pytest.raises(
+            UserError, match=r'--workdir: .* (is not the config of a run|has something in it)'
+        ):
+            main(arguments)
+
+
+def test_a_run_that_diverges_does_not_touch_the_others(tmp_path, capsys):
+    one, other = '1e+18_seed_0', '0.1_seed_0'
+    arguments = [*flags('gan', num_steps=6, gan__loss='wasserstein'), f'--workdir={tmp_path}/all']
+    with pytest.raises(TrainingFailed, match=rf"^{re.escape(one)}: step \d: the \w+'s [\w ]+ is (nan|inf)$"):
+        seeds.main([*arguments, f'--sweep={RATE_OF_D}=1e18,0.1'])
+    out, err = capsys.readouterr()
+    assert f'{one}: step ' in err
+    assert 'mean ± sd of 0' in out
+    failed, finished = summary_of(tmp_path / 'all')['runs']
+    assert failed['failure'] in err
+    assert failed['state_sha256'] == ''
+    assert not (tmp_path / 'all' / one / 'checkpoints').exists()
+    assert finished['failure'] == ''
+    rate = {RATE_OF_D.replace('.', '__'): 0.1}
+    config = small_config('gan', num_steps=6, gan__loss='wasserstein', **rate)
+    assert_same_run(tmp_path / 'all' / other, loop.train(config, tmp_path / 'alone'))
+
+
+def test_steps_that_are_to_be_skipped_are_counted_by_each(tmp_path, capsys):
+    members = small_members(
+        'gan', 1, {RATE_OF_D: ['1e18', '0.1']}, gan__loss='wasserstein', on_nonfinite='skip'
+    )
+    diverging, sound = train_members(members, tmp_path).runs
+    assert diverging.failure == ''
+    assert diverging.metrics['skipped_steps'] > 0
+    assert sound.metrics['skipped_steps'] == 0
+    assert re.search(
+        r"1e\+18_seed_0: step \d: the \w+'s .* of the last \d steps were skipped", capsys.readouterr().err
+    )
+
+
+def test_runs_that_do_not_fit_are_not_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(together, 'device_memory_bytes', lambda devices: 10**5)
+    with pytest.raises(
+        UserError, match=r'--num_seeds: 2 runs need \S+ GiB on each device, which has \S+ GiB; '
+    ):
+        train_members(small_members('gan', 2), tmp_path / 'all')
+    assert not (tmp_path / 'all').exists()
+
+
+STEP = 'takes a real number that a step computes with'
+REFUSED = [
+    ('gan', 'gan.generator_units=16,32', 'as a whole number sets shapes, or where a run is cut'),
+    ('gan', 'seed=1,2', 'as a whole number sets shapes, or where a run is cut'),
+    ('gan', 'gan.loss=hinge,wasserstein', 'as a word chooses what is computed'),
+    ('gan', 'data.flip=true,false', 'as a flag chooses what is computed'),
+    ('progan', 'gan.fade_kimg=1', 'as a list sets the stages of a run'),
+    ('gan', 'gan.keep_hidden=0.5,0.75', 'as its value decides what the program is'),
+    ('gan', 'optimizer.generator.decay_factor=1.1,1.2', 'as its value decides what the program is'),
+    ('cyclegan', 'gan.identity_weight=0,5', 'as its value decides what the program is'),
+    ('gan', 'ema_half_life_kimg=1,2', 'as it sets the stages of a run'),
+    ('gan', 'watchdogs.collapse_kimg=1,2', 'as a step does not compute with it'),
+]
+
+
+@pytest.mark.parametrize(('system', 'typed', 'reason'), REFUSED)
+def test_a_field_that_cannot_be_swept(refused, system, typed, reason):
+    name = typed.partition('=')[0]
+    arguments = [*flags(system, num_steps=6), '--workdir=new', f'--sweep={typed}']
+    arguments = [each for each in arguments if not each.startswith(f'--config.{name}=')]
+    refused(
+        seeds.main,
+        arguments,
+        f'--sweep: {name}',
+        'will not do, ',
+        f'{reason}, and all runs are one program; ',
+        STEP,
+    )
+
+
+def test_a_value_that_its_field_does_not_take(refused):
+    begin = [*flags('gan'), '--workdir=new']
+    refused(
+        seeds.main,
+        [*begin, f'--sweep={RATE}=0.1,0'],
+        f"--sweep: {RATE}: '0' will not do; takes a finite number",
+    )
+    refused(
+        seeds.main, [*begin, f'--sweep={RATE}=0.1,0.10'], f'--sweep: {RATE} is given 0.1 twice; takes each'
+    )
+    refused(seeds.main, [*begin, f'--sweep={RATE}=1', f'--sweep={RATE}=2'], f'--sweep: {RATE} is given twice')
+    refused(
+        seeds.main,
+        [*begin, f'--config.{RATE}=1', f'--sweep={RATE}=2'],
+        f'--sweep: {RATE} will not do beside ',
+    )
+    refused(
+        seeds.main, [*begin, '--sweep=sed=2'], '--config.sed: no such field; the nearest is --config.seed'
+    )
+    refused(
+        seeds.main,
+        [*begin, '--config.seed=2147483640', '--num_seeds=9'],
+        "--config.seed: '2147483648' will not do",
+    )
+    refused(
+        seeds.main,
+        [*begin, '--config.distributed.coordinator=a:1'],
+        "--config.distributed.coordinator: 'a:1' will not do, as all runs are one process; takes ''",
+    )
+
+
+def outcome(seed, loss, failure='', **values):
+    return Outcome(
+        f'seed_{seed}', seed, values, {'generator_loss': loss, 'other': 1.0}, '' if failure else 'ab', failure
+    )
+
+
+def test_mean_and_standard_deviation():
+    assert mean_and_sd([2.0, 4.0, 9.0]) == (5.0, math.sqrt((9 + 1 + 16) / 2))
+    assert mean_and_sd([3.0]) == (3.0, None)
+    assert mean_and_sd([]) == (None, None)
+    assert mean_and_sd([3.0, None]) == (None, None)
+    rates = [
+        outcome(0, 1.0, rate=0.1),
+        outcome(1, 3.0, rate=0.1),
+        outcome(0, 5.0, rate=0.2),
+        outcome(1, 7.0, 'nan', rate=0.2),
+    ]
+    first, second = groups(rates)
+    assert first == {
+        'values': {'rate': 0.1},
+        'seeds': 2,
+        'mean': {'generator_loss': 2.0, 'other': 1.0},
+        'sd': {'generator_loss': math.sqrt(2), 'other': 0.0},
+    }
+    assert second['seeds'] == 1
+    assert second['mean']['generator_loss'] == 5.0
+    assert second['sd']['generator_loss'] is None
+    lines = table(rates).splitlines()
+    assert lines[0].split() == ['run', 'loss', 'G', 'state', 'sha256']
+    assert lines[4].split() == ['seed_1', '7', 'failed']
+    assert lines[5].split('  ')[0] == '0.1: mean ± sd of 2'
+    assert lines[5].endswith('2 ± 1.414')
+    assert lines[6].endswith('5 ± -')
