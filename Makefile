@@ -19,8 +19,8 @@ test-faults: setup  ## runs that are killed, stopped, cut off, corrupted, starve
 bench: setup .venv-peers/ready  ## seconds per step, beside PyTorch
 	$(BIN)/python benchmarks/throughput.py --peer
 
-test-peers: .venv-peers/ready  ## the PyTorch peers take the same step
-	.venv-peers/bin/python -m pytest -n 0 tests/test_peers.py
+test-peers: .venv-peers/ready  ## the PyTorch peers take the same step, and reference metrics give the same figures
+	.venv-peers/bin/python -m pytest -n 0 tests/test_peers.py tests/test_metric_peers.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -101,15 +101,17 @@ def _from_archive(path):
     """Of PyTorch 1.6 and later: a zip with a pickle and a member for each storage, none of them packed."""
     with zipfile.ZipFile(path) as archive:
         infos = {info.filename: info for info in archive.infolist()}
-        if any(info.compress_type != zipfile.ZIP_STORED for info in infos.values()):
-            raise ValueError('its members are packed, as PyTorch never packs them')
         pickles = [name for name in infos if name.endswith('/data.pkl')]
         if len(pickles) != 1:
             raise ValueError('it is a zip archive, but none of PyTorch')
         folder = pickles[0].removesuffix('data.pkl')
+        storages = [name for name in infos if name.startswith(f'{folder}data/')]
+        if any(infos[name].compress_type != zipfile.ZIP_STORED for name in [*pickles, *storages]):
+            raise ValueError('what is read of it is packed, as PyTorch never packs it')
+        if sum(infos[name].file_size for name in storages) > MOST_BYTES:  # they may lie on top of each other
+            raise ValueError(f'its storages have more than {MOST_BYTES:,} bytes')
         with archive.open(pickles[0]) as file:
             content = _Unpickler(file).load()
-        storages = [name for name in infos if name.startswith(f'{folder}data/')]
         numbers = {name.removeprefix(f'{folder}data/'): archive.read(name) for name in storages}
     return content, numbers
 
