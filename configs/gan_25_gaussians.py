@@ -12,7 +12,7 @@ def get_config():
         {
             'system': 'points',  # the file in gan_jax/gans
             'seed': 0,  # all randomness of the run
-            'batch_size': 500,  # points, over all devices
+            'batch_size': 512,  # points, over all devices
             'num_steps': 20_000,  # generator updates
             'steps_per_dispatch': 500,  # updates in one call of the device
             'dtype': 'float32',  # compute; parameters are float32 throughout

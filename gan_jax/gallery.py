@@ -8,7 +8,7 @@ import numpy as np
 
 from gan_jax import parallel
 from gan_jax.compilation import Programs
-from gan_jax.data.points import open_points
+from gan_jax.data.points import modes
 from gan_jax.pictures import curves_png, image_grid, save_png, to_uint8
 from gan_jax.reading import open_picture
 from gan_jax.scatter import scatter
@@ -56,7 +56,7 @@ def draw(columns: dict, data, num_columns: int | None = None) -> np.ndarray:
     """
     if are_points(columns):
         (points,) = columns.values()
-        return scatter(points, open_points(data))
+        return scatter(points, *modes(data.name))
     return image_grid(columns, num_columns)
 
 

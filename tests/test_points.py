@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import loop, sample
+from gan_jax import loop, regularizers, sample
 from gan_jax.augment import normalize
 from gan_jax.data.domains import example_shape, open_domains
 from gan_jax.data.pipeline import first_images, fits_on_device
-from gan_jax.data.points import MIXTURES, open_points
+from gan_jax.data.points import MIXTURES, modes, open_points
 from gan_jax.metrics.modes import mode_coverage
 from gan_jax.scatter import COLOURS, scatter
 from helpers import make_gan, small_config
@@ -90,15 +90,15 @@ def rgb(name):
 @pytest.mark.parametrize('name', MIXTURES)
 def test_a_scatter_plot_shows_modes_and_what_went_astray(name):
     source = mixture(name)
-    reals = scatter(np.repeat(source.centres, 100, axis=0), source)
+    reals = scatter(np.repeat(source.centres, 100, axis=0), *modes(name))
     assert reals.dtype == np.uint8
     assert rgb('in a mode') in colours_in(reals)
     assert rgb('astray') not in colours_in(reals)
-    nowhere = scatter(np.full((100, 2), 0.3 * source.centres.max()), source)
+    nowhere = scatter(np.full((100, 2), 0.3 * source.centres.max()), *modes(name))
     assert rgb('astray') in colours_in(nowhere)
     assert rgb('modes') in colours_in(nowhere)
     # Whatever the samples are, the frame is the same.
-    elsewhere = scatter(np.array([[1e9, 0], [np.nan, 0], [np.inf, 1], [0.1, 0.1]]), source)
+    elsewhere = scatter(np.array([[1e9, 0], [np.nan, 0], [np.inf, 1], [0.1, 0.1]]), *modes(name))
     assert elsewhere.shape == nowhere.shape == reals.shape
     frame = lambda picture: np.all(picture[45:] == (204, 204, 204), axis=-1)  # below the title
     np.testing.assert_array_equal(frame(elsewhere), frame(nowhere))
@@ -128,3 +128,12 @@ def test_samples_in_a_file_are_points_as_they_come(workdir, tmp_path):
     assert many['generated'].dtype == np.float32
     sample.main([f'--workdir={workdir}', f'--out={tmp_path}/walk.npz', '--interpolate=5', '--num=3'])
     assert np.load(tmp_path / 'walk.npz')['generated'].shape == (15, 2)
+
+
+def test_penalties_take_norms_over_coordinates():
+    slope = jnp.array([3.0, 4.0])
+    real, fake = jnp.ones((7, 2)), jnp.zeros((7, 2))
+    penalty = regularizers.gradient_penalty(lambda points: points @ slope, real, fake, jnp.linspace(0, 1, 7))
+    np.testing.assert_allclose(penalty, (5 - 1) ** 2, rtol=1e-6)
+    r1 = regularizers.zero_centered(jnp.broadcast_to(slope, (7, 2)))
+    np.testing.assert_allclose(r1, 25 / 2, rtol=1e-6)

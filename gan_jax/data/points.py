@@ -10,7 +10,7 @@ from gan_jax import fields
 NUM_POINTS = 100_000  # of each split, as in PacGAN's code
 SPLITS = ('train', 'test')
 
-# Name -> means of the modes [M, 2], and the standard deviation of each in both directions.
+# Name -> what `modes` gives.
 MIXTURES = {
     # A grid: VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018), section 4.1 of both.
     '25_gaussians': ([(x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)], 0.05),
@@ -55,9 +55,15 @@ class Points:
         return self.points
 
 
+def modes(name: str) -> tuple[np.ndarray, float]:
+    """Of a mixture: the means [M, 2] of its modes, and the standard deviation of each in both directions."""
+    centres, deviation = MIXTURES[name]
+    return np.array(centres, np.float64), deviation
+
+
 def open_points(config) -> Points:
-    """The split of a mixture that `config.data` asks for, as its fields have been checked."""
-    centres, deviation = np.array(MIXTURES[config.name][0], float), MIXTURES[config.name][1]
+    """The split of a mixture that `config.data` asks for, whose fields have been checked."""
+    centres, deviation = modes(config.name)
     # Box and Muller's normal numbers out of the counter's raw ones: NumPy promises those alone for ever, and
     # the last bit, in which the logarithms of two machines may differ, is lost in float32.
     raw = np.random.Philox(key=[SPLITS.index(config.split), len(centres)]).random_raw(2 * NUM_POINTS)
