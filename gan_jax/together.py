@@ -88,8 +88,11 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             {stage: (parallel.on_one_device(values), each) for stage, each in inputs.items()},
             programs,
         )
-        for stage in [*heaviest(stages), stages[0]]:  # before anything is written
-            check_memory(steps, next(schedule(stage.first_step)), number, devices)
+        firsts = [next(schedule(stage.first_step)) for stage in [*heaviest(stages), stages[0]]]
+        for dispatch in firsts:
+            steps.prepare(dispatch)
+        for dispatch in firsts:  # before anything is written
+            check_memory(steps, dispatch, number, devices)
 
         stack.enter_context(locked(workdir))
         records = Records(members, workdir, stages, spreads)
