@@ -17,6 +17,7 @@ GROWING = {
     'log_every_steps': 20,
     'sample_every_steps': 40,
     'checkpoint_every_steps': 40,
+    'evaluate_every_steps': 60,
     'num_steps': 160,
 }
 # Tells where the run was when the signal came.
@@ -41,6 +42,8 @@ MOMENTS = {
     'a line is being written': ('writers.MetricsWriter', 'write', 'SIGTERM'),
     'samples are being drawn': ('record', 'save_samples', 'SIGTERM'),
     'samples are being written': ('pictures', 'write_atomically', 'SIGINT'),
+    'pictures are being looked at': ('metrics.features', 'see', 'SIGTERM'),
+    'figures are being computed': ('evaluation', 'figures', 'SIGINT'),
     'a checkpoint is being begun': ('checkpoint.Checkpoints', 'save', 'SIGTERM'),
     'a checkpoint is being written': ('checkpoint', '_checkpointer', 'SIGTERM'),
     'a checkpoint is being finished': ('manifest', 'write', 'SIGINT'),
