@@ -18,6 +18,7 @@ if version('jaxlib').startswith('0.10.'):  # later ones do not know it and would
 if 'PYTEST_XDIST_WORKER' not in os.environ:
     cache = tempfile.TemporaryDirectory(prefix='gan_jax_tests_')  # gone when the tests are
     os.environ['JAX_COMPILATION_CACHE_DIR'] = cache.name
+    os.environ['XDG_CACHE_HOME'] = cache.name
     os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
     os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 

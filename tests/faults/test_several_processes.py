@@ -35,8 +35,16 @@ def records(workdir):
 
 @pytest.mark.parametrize('placement', ['device', pytest.param('host', marks=pytest.mark.faults)])
 def test_two_by_two_is_one_by_four(placement, tmp_path):
-    """Over 20 steps of the original GAN, which takes SGD; replicas are compared at each line."""
-    arguments = flags('gan', num_steps=20, log_every_steps=1, data__placement=placement)
+    """Over 20 steps of the original GAN, which takes SGD; replicas are compared at each line, and at the end
+    all take part in measuring it."""
+    arguments = flags(
+        'gan',
+        num_steps=20,
+        log_every_steps=1,
+        evaluate_every_steps=20,
+        evaluation__metrics='fd,pr',
+        data__placement=placement,
+    )
     one, two = tmp_path / 'one', tmp_path / 'two'
     last_line([*arguments, f'--workdir={one}'], num_devices=4)
     last = end_well(start_several([*arguments, f'--workdir={two}'], 2, 2))
@@ -45,7 +53,9 @@ def test_two_by_two_is_one_by_four(placement, tmp_path):
     for ours, theirs in zip(records(two), records(one), strict=True):
         for name in theirs:
             if name not in ('images_per_second', 'data_wait_fraction'):
-                np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-8, err_msg=name)
+                rtol = 1e-3 if name == 'FD-small_cnn' else 1e-5  # a small difference of large numbers
+                np.testing.assert_allclose(ours[name], theirs[name], rtol=rtol, atol=1e-8, err_msg=name)
+    assert records(two)[-1]['FD-small_cnn'] > 0
 
 
 @pytest.mark.faults
