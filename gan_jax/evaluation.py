@@ -9,12 +9,12 @@ import jax.numpy as jnp
 
 from gan_jax import fields, processes, references
 from gan_jax.augment import normalize
-from gan_jax.base import GAN
+from gan_jax.base import GAN, UserError
 from gan_jax.compilation import Programs
 from gan_jax.data.domains import open_domains
 from gan_jax.metrics.features import Interrupted, Look, look_with
 from gan_jax.metrics.figures import ALL, METRICS, check_enough, figures, needs_features, too_few
-from gan_jax.metrics.networks import NETWORKS, open_network
+from gan_jax.metrics.networks import NETWORKS, STACKED, open_network
 
 FIELDS = {
     'evaluate_every_steps': fields.whole(least=0),
@@ -36,6 +36,9 @@ class Quality(NamedTuple):
 
 def open_look(evaluation, devices, programs: Programs, flag='--config.evaluation.weights') -> Look:
     """The network that `config.evaluation`, or what has its fields, names; on devices; raises UserError."""
+    if 'stacked' in evaluation.metrics and evaluation.network != STACKED:
+        asked = flag.replace('weights', 'network')
+        raise UserError(f'{asked}: {evaluation.network!r} will not do for stacked; takes {STACKED}')
     network = open_network(evaluation.network, evaluation.weights, flag)
     return look_with(network, needs_features(evaluation.metrics), devices, programs)
 

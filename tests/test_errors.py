@@ -103,7 +103,7 @@ ARGUMENTS = {
         ),
         (['--features_a=x.npy', '--features_b=x.npy'], '--features_a: got --features_a with'),
         (['--features_b='], "--features_b: '' will not do; takes a .npy file"),
-        (['--metrics=fid'], "--metrics: 'fid' will not do; takes one of fd, kid, pr, dc, is"),
+        (['--metrics=fid'], "--metrics: 'fid' will not do; takes one of fd, kid, pr, dc, is, stacked"),
         (['--network=vgg'], "--network: 'vgg' will not do; takes one of small_cnn, "),
         (['--network=inception_v3'], '--weights: missing for inception_v3; takes the file that the FID'),
         (['--weights=missing.npz'], "--weights: 'missing.npz' cannot be read"),

@@ -159,6 +159,10 @@ def test_a_run_that_is_to_stop_does_not_wait_for_its_figures(measured, tmp_path)
             {'evaluation__weights': 'missing.npz'},
             r'weights: .missing.npz. cannot be read',
         ),
+        (
+            {'evaluation__metrics': 'stacked'},
+            r'network: .small_cnn. will not do for stacked',
+        ),
         ({'evaluation__network': 'inception_v3'}, r'--config.evaluation.weights: missing for inception_v3'),
     ],
 )

@@ -7,7 +7,11 @@ import pytest
 from feature_weights import pictures, random_weights
 from gan_jax.base import UserError
 from gan_jax.metrics import networks
+from gan_jax.metrics.features import Seen
+from gan_jax.metrics.figures import figures
+from gan_jax.metrics.frechet import exact_moments
 from gan_jax.metrics.inception import InceptionV3
+from gan_jax.metrics.modes import stacked_modes
 from gan_jax.metrics.networks import open_network
 from gan_jax.metrics.resize import resize_bilinear
 from gan_jax.metrics.torchscript import torchscript_name
@@ -134,6 +138,23 @@ def test_the_small_network_tells_garments_apart():
     assert networks.SMALL_CNN.stat().st_size < 300_000
     images, labels = labelled('fashion_mnist_10k', '', 'test')
     assert accuracy(network.params, images, labels) == pytest.approx(ACCURACY, abs=0.0015)
+
+
+def test_a_stacked_picture_is_seen_channel_by_channel():
+    """As stacked MNIST's 1,000 modes are counted: by the class of each channel."""
+    images, labels = labelled('fashion_mnist_10k', '', 'test')
+    images, labels = as_images(images[:300]), labels[:300]
+    gray, stacked = open_network('small_cnn', ''), open_network('stacked_cnn', '')
+    _, logits = gray.apply(gray.params, images)
+    classes = np.argmax(logits, axis=1).reshape(100, 3)
+    together = images.reshape(100, 3, 28, 28).transpose(0, 2, 3, 1)
+    features, logits = stacked.apply(stacked.params, together)
+    assert features.shape == (100, stacked.num_features)
+    seen = Seen(exact_moments(features), np.asarray(features), np.asarray(logits))
+    found = figures(['stacked'], stacked.name_of, seen, seen)
+    assert found == stacked_modes(classes)
+    right = np.mean(np.all(classes == labels.reshape(100, 3), axis=1))
+    assert right > 0.6  # of three classes in a row
 
 
 def test_pictures_are_those_that_are_saved():

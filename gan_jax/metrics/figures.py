@@ -1,15 +1,19 @@
 """Every metric by its name in a config, as the figures that it gives of fakes beside reals."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from gan_jax.base import UserError
 from gan_jax.metrics.features import Seen
 from gan_jax.metrics.frechet import frechet_distance
 from gan_jax.metrics.inception_score import SPLITS, inception_score
 from gan_jax.metrics.kernel import SUBSET_SIZE, kernel_distance
-from gan_jax.metrics.modes import mode_coverage
+from gan_jax.metrics.modes import mode_coverage, stacked_modes
 from gan_jax.metrics.neighbours import density_coverage, precision_recall
+
+NUM_CLASSES = 10  # of a channel of stacked pictures
 
 
 class Metric(NamedTuple):
@@ -33,6 +37,11 @@ def _score(name_of: Callable, real: Seen, fake: Seen, source) -> dict[str, float
     return _with_deviation(name_of('IS', 'IS'), *inception_score(fake.logits))
 
 
+def _stacked(name_of: Callable, real: Seen, fake: Any, source) -> dict[str, float]:
+    classes = np.argmax(fake.logits.reshape(len(fake.logits), -1, NUM_CLASSES), axis=-1)
+    return stacked_modes(classes, NUM_CLASSES)
+
+
 def _with_deviation(name: str, mean: float, deviation: float) -> dict[str, float]:
     return {name: mean, f'{name} sd': deviation}
 
@@ -47,6 +56,7 @@ METRICS = {
     'pr': Metric(lambda _, real, fake, __: precision_recall(real.features, fake.features), _first, least=4),
     'dc': Metric(lambda _, real, fake, __: density_coverage(real.features, fake.features), _first, least=6),
     'is': Metric(_score, _first, least=SPLITS),
+    'stacked': Metric(_stacked, _first, least=1),
 }
 # Of points, whose modes are known.
 OF_POINTS = {

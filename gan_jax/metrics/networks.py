@@ -16,9 +16,11 @@ from gan_jax.metrics.small_cnn import SmallCNN
 from gan_jax.metrics.torchscript import torchscript_name
 from gan_jax.metrics.weights import file_sha256, filled, read_arrays
 
+STACKED = 'stacked_cnn'  # the small one on each channel by itself, as of stacked MNIST
 # Of pictures, by name: the network, the channels that it takes, the features that it gives.
 NETWORKS = {
     'small_cnn': (SmallCNN(), 1, 128),
+    STACKED: (SmallCNN(), 3, 384),
     'efficientnet_lite0': (EfficientNetLite0(), 3, 1280),
     'inception_v3': (InceptionV3(), 3, 2048),
 }
@@ -72,13 +74,15 @@ def open_network(name: str, weights: str, flag: str = '--weights') -> FeatureNet
         arrays = read_arrays(path)
         is_torchscript = any(array.startswith('layers.') for array in arrays)
         rename = torchscript_name if is_torchscript else lambda array: array
-        variables = filled(module, arrays, channels, rename)
+        variables = filled(module, arrays, 1 if name == STACKED else channels, rename)
         sha256 = file_sha256(path)
     except OSError as error:
         raise UserError(f'{flag}: {str(path)!r} cannot be read ({error.strerror or error})') from None
     except ValueError as error:
         raise UserError(f'{flag}: {str(path)!r} does not fit {name}: {error}') from None
     apply = functools.partial(_of_pictures, module.apply, channels)
+    if name == STACKED:
+        apply = functools.partial(_of_channels, functools.partial(_of_pictures, module.apply, 1))
     return FeatureNetwork(name, variables, apply, num_features, channels, sha256)
 
 
@@ -92,12 +96,19 @@ def _of_pictures(apply: Callable, channels: int, params, images):
         return apply(params, pixels)
 
 
+def _of_channels(apply: Callable, params, images):
+    """What a network of gray pictures sees in each channel, side by side: [N, C · D] and [N, C · K]."""
+    number, height, width, channels = images.shape
+    gray = images.transpose(0, 3, 1, 2).reshape(number * channels, height, width, 1)
+    return tuple(seen.reshape(number, -1) for seen in apply(params, gray))
+
+
 def _gray(pixels):
     return jnp.rint(pixels @ jnp.array([[0.299], [0.587], [0.114]]))
 
 
 def _packaged(name: str, flag: str) -> Path:
-    if name == 'small_cnn':
+    if name in ('small_cnn', STACKED):
         return SMALL_CNN
     found = importlib.util.find_spec(EFFICIENTNET) if name == 'efficientnet_lite0' else None
     if found and found.origin:
