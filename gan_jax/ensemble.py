@@ -1,24 +1,48 @@
 """Several runs as one program: each function of a run mapped over an axis of members in front."""
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import parallel
 from gan_jax.device_step import item_like, step_function
+from gan_jax.dry_run import abstract_arguments
 from gan_jax.schedule import Dispatch
 from gan_jax.train_state import TrainState, create_train_state, reset_optimizers
+from gan_jax.train_step import train_step
 
 # It is the first axis of each leaf of a state and of what a single step is given, and comes after that of the
 # steps in what a dispatch is given and gives: data [devices, K, members, …], metrics [K, members].
 
 
-def members_step(config, stage, gan_of, axis_name: str | None):
+def over_members(config, stage, gan_of, devices) -> Callable:
+    """What maps a function over the members: `jax.vmap`, or `in_turn` for convolutions on a CPU.
+
+    There XLA has fast convolutions of one kernel alone; docs/performance.md has the figures.
+    """
+    if devices[0].platform != 'cpu':
+        return jax.vmap
+    gan = gan_of({})
+    step = partial(train_step, gan=gan, ema=stage.ema_half_life, axis_name=None)
+    program = jax.make_jaxpr(step)(*abstract_arguments(config, gan, stage))
+    return in_turn if 'conv_general_dilated' in str(program) else jax.vmap
+
+
+def in_turn(function: Callable) -> Callable:
+    """Like `jax.vmap`, one member after another."""
+    return lambda *arguments: jax.lax.map(lambda each: function(*each), arguments)
+
+
+def members_step(config, stage, gan_of, axis_name: str | None, over: Callable):
     """One device's step of all members, `(states, (values, resident), items) -> (states, metrics)`.
 
     Args:
         config, stage, axis_name: see `device_step.step_function`, which is what each member does.
         gan_of: `values -> GAN`, see `members.traced`.
+        over: see `over_members`.
     """
 
     def step(states: TrainState, shared, items):
@@ -27,19 +51,19 @@ def members_step(config, stage, gan_of, axis_name: str | None):
         def of_member(state, values, item):
             return step_function(config, stage, gan_of(values), axis_name)(state, resident, item)
 
-        return jax.vmap(of_member)(states, values, items)
+        return over(of_member)(states, values, items)
 
     return step
 
 
-def members_sample(gan_of):
+def members_sample(gan_of, over: Callable):
     """`GAN.sample` of all members; `inputs` are (values, inputs)."""
 
     def of_member(params, model_state, inputs, images_seen):
         values, inputs = inputs
         return gan_of(values).sample(params, model_state, inputs, images_seen)
 
-    return jax.vmap(of_member)
+    return over(of_member)
 
 
 def members_reset(gan_of):

@@ -72,11 +72,15 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
         values, pictures = parallel.replicate((values_of(members), pictures), devices)
 
         state, inputs, spreads = begun(members, images, gans_of, devices)
+        over = ensemble.over_members(config, stages[-1], gans_of[stages[-1]], devices)
         like = parallel.replicated_like(state, devices)
         layout = {'images': images, 'is_resident': is_resident, 'num_devices': len(devices)}
         programs = stack.enter_context(contextlib.closing(Programs()))
         steps = Steps(
-            {stage: ensemble.members_step(config, stage, of, axis_name) for stage, of in gans_of.items()},
+            {
+                stage: ensemble.members_step(config, stage, of, axis_name, over)
+                for stage, of in gans_of.items()
+            },
             partial(ensemble.stacked_item_like, number=number, **layout),
             (values, pictures),
             like,
@@ -84,7 +88,7 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             programs,
         )
         samplers = Samplers(
-            {stage: ensemble.members_sample(of) for stage, of in gans_of.items()},
+            {stage: ensemble.members_sample(of, over) for stage, of in gans_of.items()},
             {stage: (parallel.on_one_device(values), each) for stage, each in inputs.items()},
             programs,
         )
@@ -179,29 +183,29 @@ def check_memory(steps: Steps, dispatch: Dispatch, number: int, devices) -> None
         )
 
 
+def items_of_seed(seed: int, schedule, layout: dict, stalled):
+    """What each dispatch of one run is given, see `next_item`."""
+    requests = (
+        (each.first_image, each.num_steps * each.stage.critic_steps, each.stage.batch_size)
+        for each in schedule()
+    )
+    num_devices, is_resident = layout['num_devices'], layout['is_resident']
+    how = {'seed': seed, 'num_devices': num_devices, 'resident': is_resident, 'stalled': stalled}
+    with contextlib.closing(feed(layout['images'], requests, **how)) as items:
+        for dispatch in schedule():
+            yield next_item(items, dispatch)
+
+
 def items_of(members: list[Member], schedule, layout: dict, stalled):
     """What each dispatch of all members is given; those with the same seed see the same examples."""
-    feeds = {
-        seed: feed(
-            layout['images'],
-            (
-                (each.first_image, each.num_steps * each.stage.critic_steps, each.stage.batch_size)
-                for each in schedule()
-            ),
-            seed=seed,
-            num_devices=layout['num_devices'],
-            resident=layout['is_resident'],
-            stalled=stalled,
-        )
-        for seed in dict.fromkeys(member.config.seed for member in members)
-    }
-    try:
-        for dispatch in schedule():
-            of_seed = {seed: next_item(items, dispatch) for seed, items in feeds.items()}
-            yield ensemble.stacked_items([of_seed[member.config.seed] for member in members])
-    finally:
-        for items in feeds.values():
-            items.close()
+    seeds = [member.config.seed for member in members]
+    with contextlib.ExitStack() as stack:
+        every = {seed: items_of_seed(seed, schedule, layout, stalled) for seed in dict.fromkeys(seeds)}
+        for items in every.values():
+            stack.enter_context(contextlib.closing(items))
+        for _ in schedule():
+            of_seed = {seed: next(items) for seed, items in every.items()}
+            yield ensemble.stacked_items([of_seed[seed] for seed in seeds])
 
 
 def saved(record: Record, place: int, state, devices) -> str:

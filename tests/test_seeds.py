@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -10,9 +11,10 @@ import optax
 import pytest
 
 from commands import train
-from gan_jax import checkpoint, loop, sample, seeds, together
+from gan_jax import checkpoint, ensemble, loop, sample, seeds, together
 from gan_jax.base import TrainingFailed, UserError
-from gan_jax.members import members_of
+from gan_jax.gans import load_system
+from gan_jax.members import members_of, traced
 from gan_jax.outcome import Outcome, groups, mean_and_sd, table
 from gan_jax.state_bytes import state_sha256
 from gan_jax.together import train_members
@@ -63,10 +65,25 @@ def assert_same_run(folder, alone, rtol=1e-4, atol=2e-6):
     assert (jax.random.key_data(state_of(folder).rng) == jax.random.key_data(alone.rng)).all()
 
 
+CHOSEN = None  # by `over_members`: convolutions take turns on a CPU, and would not elsewhere
+
+
 @pytest.mark.parametrize(
-    ('system', 'num_devices'), [*((system, 1) for system in EACH_SYSTEM), ('gan', 8), ('progan', 8)]
+    ('system', 'num_devices', 'over'),
+    [
+        ('gan', 1, CHOSEN),
+        ('gan', 8, CHOSEN),
+        ('dcgan', 1, CHOSEN),
+        ('dcgan', 1, jax.vmap),
+        ('progan', 1, jax.vmap),
+        ('cyclegan', 1, jax.vmap),
+        pytest.param('progan', 8, CHOSEN, marks=pytest.mark.slow),
+        pytest.param('cyclegan', 1, CHOSEN, marks=pytest.mark.slow),
+    ],
 )
-def test_a_member_is_the_run_of_its_seed_alone(system, num_devices, tmp_path, plain_sgd):
+def test_a_member_is_the_run_of_its_seed_alone(system, num_devices, over, tmp_path, plain_sgd, monkeypatch):
+    if over:
+        monkeypatch.setattr(ensemble, 'over_members', lambda *_: over)
     devices, overrides = jax.local_devices()[:num_devices], {**RATES, **EACH_SYSTEM[system]}
     members = small_members(system, 2, **overrides)
     assert [member.name for member in members] == ['seed_0', 'seed_1']
@@ -105,6 +122,15 @@ def swept(tmp_path_factory):
     ]
     seeds.main([*arguments, '--sweep', 'optimizer.generator.momentum=0.25'])
     return workdir, tuple(compiled)
+
+
+@pytest.mark.parametrize(('system', 'over'), [('gan', jax.vmap), ('dcgan', ensemble.in_turn)])
+def test_convolutions_take_turns_on_a_cpu(system, over):
+    config = small_config(system)
+    stage = load_system(system).stages(config)[0]
+    gan_of = traced(config, stage, None)
+    assert ensemble.over_members(config, stage, gan_of, jax.local_devices()) is over
+    assert ensemble.over_members(config, stage, gan_of, [SimpleNamespace(platform='gpu')]) is jax.vmap
 
 
 def summary_of(workdir):
