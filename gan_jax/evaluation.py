@@ -1,5 +1,6 @@
 """How good a generator is: its pictures beside the reals, as a feature network sees both, on all devices."""
 
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -63,6 +64,12 @@ class Evaluation:
         for images in self.images.values():
             check_enough(config.evaluation.metrics, len(images), flag)
         self._reals: dict[str, Any] = {}
+
+    def with_seed(self, seed: int) -> 'Evaluation':
+        """The same with other z; the reals are looked at once for both."""
+        other = copy.copy(self)
+        other.rng = jax.random.fold_in(jax.random.key(seed), LATENTS)
+        return other
 
     @property
     def protocol(self) -> dict[str, Any]:

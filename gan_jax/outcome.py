@@ -4,6 +4,8 @@ import math
 import statistics
 from typing import NamedTuple
 
+from gan_jax.pictures import DISTANCES
+
 # Of the last line of a run, for the table; those that a run does not have are left out.
 SHOWN = {
     'discriminator_loss': 'loss D',
@@ -51,8 +53,10 @@ def mean_and_sd(numbers: list) -> tuple[float | None, float | None]:
 
 def table(outcomes: list[Outcome]) -> str:
     """A row a run, and under them one of mean ± sd for each combination of swept values."""
-    shown = [name for name in SHOWN if any(name in each.metrics for each in outcomes)]
-    rows = [['run', *(SHOWN[name] for name in shown), 'state sha256']]
+    names = dict.fromkeys(name for each in outcomes for name in each.metrics)
+    measured = [name for name in names if DISTANCES.fullmatch(name) or name in ('modes', 'high_quality')]
+    shown = [name for name in SHOWN if name in names] + measured
+    rows = [['run', *(SHOWN.get(name, name) for name in shown), 'state sha256']]
     for each in outcomes:
         numbers = [_short(each.metrics.get(name)) for name in shown]
         rows.append([each.name, *numbers, each.state_sha256[:12] or 'failed'])

@@ -29,9 +29,10 @@ PANELS = (
 )
 
 
+DISTANCES = re.compile(r'(.* )?(FD-\w+|FD|FID)')  # the names of Fréchet distances
 # Those of what a run has been measured by: title, unit, kind of y axis, how the metrics' names begin or end.
 MEASURED = (
-    ('Distance from the reals', 'Fréchet distance', 'from zero', re.compile(r'(.* )?(FD-\w+|FID)')),
+    ('Distance from the reals', 'Fréchet distance', 'from zero', DISTANCES),
     ('Precision and recall', 'share of the pictures', 'share', re.compile(r'(.* )?(precision|recall)')),
     ('Modes', 'modes with a sample of high quality', 'from zero', re.compile('modes')),
     ('Near a mode', 'share of the points', 'share', re.compile('high_quality')),

@@ -16,7 +16,9 @@ from gan_jax.checkpoint import Checkpoints
 from gan_jax.compilation import Programs, keep_on_disk
 from gan_jax.data.pipeline import feed, first_images, fits_on_device
 from gan_jax.device_step import next_item
+from gan_jax.dry_run import abstract_arguments
 from gan_jax.ending import check_saved
+from gan_jax.evaluation import Evaluation, open_look
 from gan_jax.fitting import device_memory_bytes, heaviest, memory_bytes
 from gan_jax.gallery import Samplers, fixed_inputs, save_last_pictures
 from gan_jax.lock import locked
@@ -92,6 +94,11 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             {stage: (parallel.on_one_device(values), each) for stage, each in inputs.items()},
             programs,
         )
+        evaluations = []
+        if config.evaluate_every_steps:  # here at the end alone
+            look = open_look(config.evaluation, devices, programs)
+            evaluation = Evaluation(config, look, config.seed)
+            evaluations = [evaluation.with_seed(member.config.seed) for member in members]
         firsts = [next(schedule(stage.first_step)) for stage in [*heaviest(stages), stages[0]]]
         for dispatch in firsts:
             steps.prepare(dispatch)
@@ -146,7 +153,13 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             if sample:
                 records.sample(dispatch, samplers.columns(stage, state))
         speed = whole.read() if whole.is_running else {}
-        hashes = {place: saved(records.records[place], place, state, devices) for place in records.living()}
+        hashes = {}
+        for place in records.living():
+            number = parallel.replicate(np.int32(place), devices)
+            own = parallel.create_replicated(ensemble.member, state, number, devices=devices)
+            if evaluations:
+                records.lines[place] |= measured(evaluations[place], members[place], stage, own)
+            hashes[place] = saved(records.records[place], own)
         runs, speed = records.outcomes(hashes), speed.get('images_per_second')
         return Result(runs, step, speed, programs.all_seconds())
 
@@ -208,14 +221,22 @@ def items_of(members: list[Member], schedule, layout: dict, stalled):
             yield ensemble.stacked_items([of_seed[seed] for seed in seeds])
 
 
-def saved(record: Record, place: int, state, devices) -> str:
+def measured(evaluation: Evaluation, member: Member, stage, state) -> dict[str, float]:
+    """The figures of a member's generator at its end, those of its run alone."""
+    gan = traced(member.config, stage, axis_name=None)({})
+    with jax.transfer_guard('allow'):  # a few numbers
+        _, batch = abstract_arguments(member.config, gan, stage)
+    player, key = (state.ema_params, state.ema_model_state), (stage, *member.values.items())
+    quality = evaluation.of(gan, key, player, state.images_seen, batch)
+    return quality.figures if quality else {}
+
+
+def saved(record: Record, state) -> str:
     """Writes the end of a member's run as train.py would; the hash of its state."""
-    number = parallel.replicate(np.int32(place), devices)
-    own = parallel.create_replicated(ensemble.member, state, number, devices=devices)
     checkpoints = Checkpoints(record.workdir, record.config.keep_checkpoints, record.say)
     with contextlib.closing(checkpoints):
-        checkpoints.save(own)
+        checkpoints.save(state)
         check_saved(checkpoints, record.last_step)
     with surviving(record.last_step, 'curves.png'):
         save_last_pictures(record.workdir, read_records(record.workdir / 'metrics.jsonl'))
-    return state_sha256(parallel.fetch(without_typed_key(own)))
+    return state_sha256(parallel.fetch(without_typed_key(state)))

@@ -4,7 +4,6 @@ import collections
 import contextlib
 import json
 import math
-import re
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from gan_jax.base import UserError
 from gan_jax.events import Events
-from gan_jax.pictures import write_atomically
+from gan_jax.pictures import DISTANCES, write_atomically
 
 MOST_BYTES, MOST_BYTES_OF_A_LINE = 2**32, 2**16  # of a metrics.jsonl; what is larger is not read
 
@@ -201,7 +200,7 @@ def _short(number):
 
 def _quality(metrics):
     """Of what has been measured, the Fréchet distances and the modes."""
-    return [(name, metrics[name]) for name in metrics if re.fullmatch(r'(.* )?(FD-\w+|FID)|modes', name)]
+    return [(name, metrics[name]) for name in metrics if DISTANCES.fullmatch(name) or name == 'modes']
 
 
 def _named(metrics, names):

@@ -19,7 +19,8 @@ from gan_jax.outcome import Outcome, groups, mean_and_sd, table
 from gan_jax.state_bytes import state_sha256
 from gan_jax.together import train_members
 from gan_jax.train_state import TrainState
-from helpers import ROOT, flags, small_config, small_overrides
+from gan_jax.writers import read_records
+from helpers import ROOT, config_path, flags, small_config, small_overrides
 
 RATE, RATE_OF_D = (f'optimizer.{player}.learning_rate' for player in ('generator', 'discriminator'))
 # So large that a step moves the weights by more than they were rounded.
@@ -337,3 +338,16 @@ def test_mean_and_standard_deviation():
     assert lines[5].split('  ')[0] == '0.1: mean ± sd of 2'
     assert lines[5].endswith('2 ± 1.414')
     assert lines[6].endswith('5 ± -')
+
+
+def test_each_is_measured_at_its_end(tmp_path):
+    """As a run alone measures itself, with z of its own seed."""
+    fields = {'evaluate_every_steps': 8, 'evaluation__metrics': 'fd,modes'}
+    runs = members_of(str(config_path('points')), small_overrides('points', **fields), 2, {})
+    result = train_members(runs, tmp_path / 'together', jax.devices()[:2])
+    for member, outcome in zip(runs, result.runs, strict=True):
+        loop.train(member.config, tmp_path / member.name, jax.devices()[:2])
+        last = read_records(tmp_path / member.name / 'metrics.jsonl')[-1]
+        assert outcome.metrics['FD-points'] == pytest.approx(last['FD-points'], rel=1e-3)
+        assert outcome.metrics['modes'] == last['modes']
+    assert result.runs[0].metrics['FD-points'] != result.runs[1].metrics['FD-points']
