@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from gan_jax import fields
 from gan_jax.base import UserError
-from gan_jax.data.points import Points, open_points
+from gan_jax.data.points import MIXTURES, Points, open_points
 from gan_jax.data.source import Images, open_images
 
 DOMAINS = ('a', 'b')
@@ -38,8 +38,8 @@ def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[st
     split = split or data.split
     if isinstance(data.split, str):
         changed = SimpleNamespace(**{**data, 'split': split})
-        is_picture = len(example_shape(data)) == 3
-        return {'image': open_images(changed, split_flag=flag) if is_picture else open_points(changed)}
+        is_mixture = data.name in MIXTURES
+        return {'image': open_points(changed) if is_mixture else open_images(changed, split_flag=flag)}
     of_each = [fields.for_each(each, len(DOMAINS)) for each in (data.name, split, data.invert)]
     opened = {}
     for domain, name, split, invert in zip(DOMAINS, *of_each, strict=True):
