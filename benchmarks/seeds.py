@@ -10,10 +10,8 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -24,15 +22,18 @@ from gan_jax.device_step import item_like, step_function
 from gan_jax.loop import opened
 from gan_jax.members import members_of, traced
 from gan_jax.schedule import Dispatch
+from gan_jax.state_bytes import without_typed_key
 from gan_jax.together import begun, items_of, items_of_seed
 from gan_jax.watchdogs import StalledInput
 
 
-class Program(NamedTuple):
-    """A compiled step, and how long that took."""
+class Program:
+    """A step, compiled for what it is given, and how long that took."""
 
-    run: Any
-    seconds: float
+    def __init__(self, function, state, resident, item_like):
+        started = time.perf_counter()
+        self.run = function.lower(state, resident, item_like).compile()
+        self.seconds = time.perf_counter() - started
 
 
 class Side:
@@ -65,57 +66,61 @@ def main(arguments: list[str]) -> None:
 
 def measure(members, repeats: int | None) -> None:
     """Times `repeats` dispatches of the last stage, or all of it, after one that is not counted; prints."""
-    config, devices = members[0].config, parallel.all_devices()
-    stages, images = opened(config, devices)
-    stage, axis_name, num_steps = stages[-1], parallel.axis_name(devices), config.steps_per_dispatch
+    config, number = members[0].config, len(members)
+    parallel.have_cpus(number)
+    devices = ensemble.devices_for(number, parallel.all_devices())
+    first = devices[:1]
+    stages, images = opened(config, first)
+    stage, num_steps = stages[-1], config.steps_per_dispatch
     rounds = 1 + (stage.num_steps // num_steps if repeats is None else repeats)
     schedule = lambda: (Dispatch(stage, place * num_steps, num_steps) for place in range(rounds))
     is_resident = fits_on_device(images, config.data.placement)
     pictures = {domain: each.all_images() for domain, each in images.items()} if is_resident else ()
-    pictures = parallel.replicate(pictures, devices)
     layout = {'images': images, 'is_resident': is_resident, 'num_devices': len(devices)}
     feeding = schedule, layout, StalledInput(60, lambda: False, print)
-    gan_of, first = traced(config, stage, axis_name), next(schedule())
-    state, _, _ = begun(members, images, {stage: gan_of}, devices)
-
-    def compiled(step, state, resident, like) -> Program:
-        started = time.perf_counter()
-        function = parallel.parallelize(step, devices)
-        program = function.lower(state, resident, parallel.sharded_like(like, devices)).compile()
-        return Program(program, time.perf_counter() - started)
+    gan_of, dispatch = traced(config, stage, axis_name=None), next(schedule())
+    gan, step = gan_of({}), ensemble.member_step(config, stage, gan_of)
+    over = ensemble.over_members(stage, gan, devices)
+    state, values, _, _ = begun(members, images, {stage: gan_of}, devices)
+    ends = ensemble.fetched(without_typed_key(state))
 
     def of_member(place):
-        number = parallel.replicate(np.int32(place), devices)
-        return parallel.create_replicated(ensemble.member, state, number, devices=devices)
+        state = parallel.replicate(ensemble.member(ends, place), first)
+        return state.replace(rng=jax.random.wrap_key_data(state.rng))
 
-    over = ensemble.over_members(config, stage, gan_of, devices)
-    of_all = ensemble.members_step(config, stage, gan_of, axis_name, over)
-    of_one = step_function(config, stage, gan_of({}), axis_name)
-    every = compiled(
-        of_all, state, ({}, pictures), ensemble.stacked_item_like(first, **layout, number=len(members))
+    shared = values, parallel.replicate(pictures, devices)
+    every = Program(
+        parallel.parallelize_apart(step, devices, over),
+        state,
+        shared,
+        parallel.sharded_like(ensemble.joined_item_like(dispatch, **layout, number=number), devices),
     )
-    each = compiled(of_one, of_member(0), pictures, item_like(first, **layout))
+    pictures = parallel.replicate(pictures, first)
+    like = item_like(dispatch, images, is_resident, num_devices=1)
+    one = parallel.parallelize(step_function(config, stage, gan, axis_name=None), first)
+    each = Program(one, of_member(0), pictures, parallel.sharded_like(like, first))
     seconds = {'one after another': [], 'together': []}
     with contextlib.ExitStack() as stack:
-        opened_items = lambda items: stack.enter_context(contextlib.closing(items))
+        close = lambda items: stack.enter_context(contextlib.closing(items))
         alone = [
-            Side(each, of_member(place), pictures, opened_items(items_of_seed(seed, *feeding)), devices)
-            for place, seed in enumerate(member.config.seed for member in members)
+            Side(each, of_member(place), pictures, close(items_of_seed(own.config.seed, *feeding)), first)
+            for place, own in enumerate(members)
         ]
-        together = Side(every, state, ({}, pictures), opened_items(items_of(members, *feeding)), devices)
+        together = Side(every, state, shared, close(items_of(members, *feeding)), devices)
         for _ in range(rounds):
             seconds['one after another'].append(sum(side.run() for side in alone))
             seconds['together'].append(together.run())
-    counted = {name: values[1:] for name, values in seconds.items()}
-    report(stage, len(members), num_steps, counted, {'one after another': each, 'together': every})
-
-
-def report(stage, number: int, num_steps: int, seconds: dict, programs: dict[str, Program]) -> None:
-    """Prints the seconds of all dispatches of both ways, and their ratio."""
     print(
-        f'{number} runs, batch {stage.batch_size}, {num_steps} steps a dispatch; '
-        f'{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}'
+        f'{number} runs on {len(devices)} {devices[0].platform} devices, '
+        f'{"in turn" if over is ensemble.in_turn else "mapped"}; batch {stage.batch_size}, {num_steps} steps '
+        f'a dispatch; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}'
     )
+    counted = {name: values[1:] for name, values in seconds.items()}
+    report(num_steps, counted, {'one after another': each, 'together': every})
+
+
+def report(num_steps: int, seconds: dict, programs: dict) -> None:
+    """Prints the seconds of all dispatches of both ways, and their ratio."""
     for name, values in seconds.items():
         least, median, most = (1000 * each / num_steps for each in spread(values).values())
         print(

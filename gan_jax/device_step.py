@@ -22,7 +22,8 @@ def step_function(config, stage: Stage, gan: GAN, axis_name: str | None):
     """
 
     def read(rng, resident, item):
-        positions = parallel.example_positions(len(jax.tree.leaves(item)[0]))
+        number = len(jax.tree.leaves(item)[0])
+        positions = jnp.arange(number) if axis_name is None else parallel.example_positions(number)
 
         def of_domain(place, domain):
             data = item[domain]

@@ -1,12 +1,12 @@
 """The pictures that a run leaves behind: of the same inputs from its first step to its last."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from gan_jax import parallel
 from gan_jax.compilation import Programs
 from gan_jax.data.points import modes
 from gan_jax.pictures import curves_png, image_grid, save_png, to_uint8
@@ -63,29 +63,28 @@ def draw(columns: dict, data, num_columns: int | None = None) -> np.ndarray:
 class Samplers:
     """Each stage's generator, sampled from the same inputs throughout and compiled beside the run."""
 
-    def __init__(self, functions: dict, inputs: dict, programs: Programs):
+    def __init__(self, functions: dict, inputs: dict, programs: Programs, place: Callable):
         """
         Args:
-            functions: {stage: as `GAN.sample`}.
-            inputs: {stage: what it is sampled with}, on the first device.
+            functions: {stage: as `GAN.sample`, jitted}.
+            inputs: {stage: what it is sampled with}.
             programs: to compile with.
+            place: a pytree of a state to where it is sampled.
         """
-        self.functions = {stage: jax.jit(function) for stage, function in functions.items()}
-        self.inputs, self.programs = inputs, programs
+        self.functions, self.inputs, self.programs, self.place = functions, inputs, programs, place
 
     def prepare(self, stage, state: TrainState) -> None:
         """Begins to compile a stage's, and returns at once."""
         self.programs.prepare(stage, self.functions[stage], *self._arguments(stage, state))
 
     def columns(self, stage, state: TrainState) -> dict[str, np.ndarray]:
-        """What the averaged generator makes of its inputs, {column: images [N, H, W, C]}."""
+        """What the averaged generator makes of its inputs, as `GAN.sample`."""
         arguments = self._arguments(stage, state)
         return jax.device_get(self.programs.run(stage, self.functions[stage], *arguments))
 
     def _arguments(self, stage, state: TrainState):
-        params, model_state, images_seen = parallel.on_one_device(
-            (state.ema_params, state.ema_model_state, state.images_seen)
-        )
+        player = state.ema_params, state.ema_model_state, state.images_seen
+        params, model_state, images_seen = self.place(player)
         return params, model_state, self.inputs[stage], images_seen
 
 

@@ -97,7 +97,8 @@ def train(config, workdir, devices=None) -> TrainState:
         record, samplers = None, None
         if processes.is_first():
             inputs = fixed_inputs(gans, state, jax.random.fold_in(rng, SAMPLES), first_batch, devices[0])
-            samplers = Samplers({stage: gan.sample for stage, gan in gans.items()}, inputs, programs)
+            sample_of = {stage: jax.jit(gan.sample) for stage, gan in gans.items()}
+            samplers = Samplers(sample_of, inputs, programs, parallel.on_one_device)
             record = Record(config, workdir, stages, min(map(spread, jax.tree.leaves(first_batch))))
             for doubt in evaluation.doubts() if evaluation else []:
                 say(doubt)

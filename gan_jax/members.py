@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gan_jax.base import GAN, UserError
 from gan_jax.config import known_fields, load_config, replaced
@@ -73,13 +72,6 @@ def members_of(path: str, overrides: dict, num_seeds: int, sweeps: dict[str, lis
             members.append(Member(name, values, replaced(own, {'seed': seed})))
     check_programs(members)
     return members
-
-
-def values_of(members: list[Member]) -> dict[str, np.ndarray]:
-    """Of the fields that are swept, {field: float32 [members]}."""
-    return {
-        name: np.array([member.values[name] for member in members], np.float32) for name in members[0].values
-    }
 
 
 def check_sweeps(path: str, config, overrides: dict, sweeps: dict) -> None:

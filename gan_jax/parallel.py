@@ -1,7 +1,9 @@
 """The one place that knows of several devices: the pmap, what lies where, and whether replicas agree."""
 
 import collections
+import contextlib
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -147,6 +149,61 @@ def parallelize(step_fn, devices) -> Parallel:
 
     axes = {'in_axes': (None, None, 0), 'out_axes': None}
     return Parallel(jax.pmap(steps, AXIS, **axes, donate_argnums=0, devices=list(devices)))
+
+
+def parallelize_apart(step_fn, devices, over: Callable) -> Parallel:
+    """Runs K steps of several runs on every device in one dispatch; no run knows of the others.
+
+    Args:
+        step_fn: `(state, (own, resident), item) -> (state, metrics)` of one run, on a device alone.
+        devices: to run on, all of this process; each has as many runs, N.
+        over: maps a function over the runs of a device, as `jax.vmap` does.
+
+    Returns:
+        `(states, (own, resident), items) -> (states, metrics)`: leaves of states and of what is own are
+        [len(devices), N, ...], resident data are replicated, the states' buffers are donated; `items` are
+        leaves [len(devices), N, K, ...]; metrics come back as [len(devices), N, K].
+    """
+
+    def of_device(states, shared, items):
+        own, resident = shared
+
+        def steps(state, own, items):
+            return jax.lax.scan(lambda state, item: step_fn(state, (own, resident), item), state, items)
+
+        return over(steps)(states, own, items)
+
+    axes = {'in_axes': (0, (0, None), 0), 'out_axes': 0}
+    return Parallel(jax.pmap(of_device, AXIS, **axes, donate_argnums=0, devices=list(devices)))
+
+
+def each_its_own(function, devices) -> Parallel:
+    """`function` on every device, of leaves [len(devices), ...] each one's own."""
+    return Parallel(jax.pmap(function, AXIS, devices=list(devices)))
+
+
+def side_by_side(trees, devices):
+    """One pytree for each device, wherever they lie, as arrays [len(devices), ...] with each on its own."""
+    place = lambda leaves: [
+        jax.device_put(x[None], device) for x, device in zip(leaves, devices, strict=True)
+    ]
+    join = lambda *leaves: _whole((len(devices), *leaves[0].shape), sharded(devices), place(leaves))
+    return jax.tree.map(join, *trees)
+
+
+def have_cpus(number: int) -> None:
+    """Has JAX take the processor for several devices, among which so many runs can be shared out evenly.
+
+    As many as there are cores, or a few more, unless JAX_NUM_CPU_DEVICES says how many. Call it before JAX
+    has devices; those of other kinds stay as they are.
+    """
+    cores = len(os.sched_getaffinity(0))
+    even = [each for each in range(1, number + 1) if number % each == 0]
+    few_more = [each for each in even if cores <= each <= 2 * cores]
+    if 'JAX_NUM_CPU_DEVICES' not in os.environ:
+        with contextlib.suppress(RuntimeError):  # it has
+            chosen = min(few_more, default=max(each for each in even if each <= cores))
+            jax.config.update('jax_num_cpu_devices', chosen)
 
 
 def fetch(tree):

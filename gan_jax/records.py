@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_jax import parallel
 from gan_jax.cli import unwritable
-from gan_jax.ensemble import member
+from gan_jax.ensemble import fetched, member
 from gan_jax.lock import locked
 from gan_jax.members import Member
 from gan_jax.outcome import Outcome
@@ -68,11 +67,11 @@ class Records:
 
     def look(self, dispatch: Dispatch, metrics) -> None:
         """Waits for a dispatch, and takes note of members in which something is not finite."""
-        fetched = parallel.fetch(metrics)
-        if all(np.isfinite(values).all() for values in fetched.values()):
+        every = fetched(metrics)
+        if all(np.isfinite(values).all() for values in every.values()):
             return
         for place in self.living():
-            found = nonfinite_in(dispatch, member(fetched, (slice(None), place)))
+            found = nonfinite_in(dispatch, member(every, place))
             if found and self.members[place].config.on_nonfinite == 'stop':
                 self.failures[place] = found
                 self.records[place].say(f'{found}; the others go on')
@@ -81,25 +80,26 @@ class Records:
 
     def log(self, dispatch: Dispatch, metrics, speed: dict[str, float]) -> None:
         """A line of numbers for each member; `speed` is that of all together."""
-        fetched, step, kimg = parallel.fetch(metrics), dispatch.last_step, dispatch.last_image / 1000
+        every, step, kimg = fetched(metrics), dispatch.last_step, dispatch.last_image / 1000
         own_speed = dict(speed)
         if speed:
             own_speed['images_per_second'] /= len(self.members)
         for place in self.living():
             name, values, config = self.members[place]
-            own = member(fetched, (slice(None), place))
+            own = member(every, place)
             self.records[place].log(dispatch, own, own_speed, self.nonfinite.pop(place, ''))
             self.lines[place] = finite(member(own, -1) | own_speed)
             facts = {'step': step, 'kimg': kimg, 'member': name, 'seed': config.seed, **values}
             append_record(self.path, facts | self.lines[place])
-        means = {name: np.mean(values[-1, self.living()]) for name, values in fetched.items()}
+        means = {name: np.mean(values[self.living(), -1]) for name, values in every.items()}
         if self.living():
             self.report(step, kimg, means | speed)
 
     def sample(self, dispatch: Dispatch, columns: dict) -> None:
-        """A grid for each member of {column: images [members, N, H, W, C]}."""
+        """A grid for each member of {column: images [devices, members of each, N, H, W, C]}."""
+        every = fetched(columns)
         for place in self.living():
-            self.records[place].sample(dispatch, member(columns, place))
+            self.records[place].sample(dispatch, member(every, place))
 
     def outcomes(self, hashes: dict[int, str]) -> list[Outcome]:
         """Of all members, whose states at the end have these hashes, {place: sha256}."""

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from gan_jax import cli, heap
+from gan_jax import cli, heap, parallel
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.compilation import fix_choices
 from gan_jax.config import check_workdir, load_config
@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> None:
     members = members_of(options.config, overrides, options.num_seeds or (1 if sweeps else 8), sweeps)
     workdir = Path(options.workdir or f'runs/{Path(options.config).stem}_seeds')
     check_is_new(workdir, config)
+    parallel.have_cpus(len(members))
     if config.deterministic:
         fix_choices()
     result = train_members(members, workdir)

@@ -18,7 +18,7 @@ class Steps:
     ):
         """
         Args:
-            functions: {stage: one device's step}, as `device_step.step_function` gives it.
+            functions: {stage: K steps on all devices}, as `parallel.parallelize` gives them.
             item_like: dispatch -> the shapes of its data, as `device_step.item_like` gives them.
             resident: what a step is given beside its data, on the devices: the pictures, or ().
             state_like: shapes of the state, on all devices.
@@ -26,10 +26,7 @@ class Steps:
             programs: to compile with.
         """
         self.item_like, self.resident, self.state_like = item_like, resident, state_like
-        self.devices, self.programs = devices, programs
-        self.functions = {
-            stage: parallel.parallelize(function, devices) for stage, function in functions.items()
-        }
+        self.functions, self.devices, self.programs = functions, devices, programs
 
     def prepare(self, dispatch: Dispatch) -> None:
         """Begins to compile what a dispatch needs, and returns at once."""
@@ -59,7 +56,10 @@ class Steps:
 def steps_of_run(config, gans: dict, images: dict, resident, state_like, devices, programs: Programs):
     """The `Steps` of {stage: GAN} on {domain: images}, which lie on the devices unless `resident` is ()."""
     axis_name = parallel.axis_name(devices)
-    functions = {stage: step_function(config, stage, gan, axis_name) for stage, gan in gans.items()}
+    functions = {
+        stage: parallel.parallelize(step_function(config, stage, gan, axis_name), devices)
+        for stage, gan in gans.items()
+    }
     like = partial(item_like, images=images, is_resident=resident != (), num_devices=len(devices))
     return Steps(functions, like, resident, state_like, devices, programs)
 

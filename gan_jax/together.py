@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gan_jax import ensemble, parallel
 from gan_jax.augment import normalize
@@ -23,7 +22,7 @@ from gan_jax.fitting import device_memory_bytes, heaviest, memory_bytes
 from gan_jax.gallery import Samplers, fixed_inputs, save_last_pictures
 from gan_jax.lock import locked
 from gan_jax.loop import SAMPLES, opened
-from gan_jax.members import Member, traced, values_of
+from gan_jax.members import Member, traced
 from gan_jax.outcome import Outcome
 from gan_jax.record import Record
 from gan_jax.records import Records
@@ -31,7 +30,7 @@ from gan_jax.schedule import Dispatch, dispatches, last_dispatch
 from gan_jax.state_bytes import state_sha256, without_typed_key
 from gan_jax.steps import Steps
 from gan_jax.stopwatch import Stopwatch
-from gan_jax.watchdogs import Replicas, StalledInput, spread
+from gan_jax.watchdogs import StalledInput, spread
 from gan_jax.writers import read_records, say, surviving
 
 
@@ -47,52 +46,56 @@ class Result(NamedTuple):
 def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
     """Trains all members from their start to the end of the schedule, each into its own folder of `workdir`.
 
-    A member in which something is not finite, and not to be skipped, stays as it was before that and is told
-    as failed in its `Outcome`; the others go on.
+    Each device has as many members as the next, and the whole batches of these. A member in which something
+    is not finite, and not to be skipped, stays as it was before that and is told as failed in its `Outcome`;
+    the others go on.
 
     Args:
         members: that differ in their seeds and in numbers that their program computes with.
         workdir: a folder that is new or empty.
-        devices: to run on, of this process alone; by default all.
+        devices: of this process alone, by default all; as many of them do the work as the members can be
+            shared among evenly.
 
     Raises:
         UserError: data or devices do not fit; nothing has been written.
-        TrainingFailed: replicas differ, or an end could not be saved.
+        TrainingFailed: an end could not be saved.
     """
     config, number = members[0].config, len(members)
-    devices = devices or parallel.all_devices()
+    devices = ensemble.devices_for(number, devices or parallel.all_devices())
     with contextlib.ExitStack() as stack:
-        stages, images = opened(config, devices)
-        axis_name = parallel.axis_name(devices)
-        gans_of = {stage: traced(config, stage, axis_name) for stage in stages}
+        stages, images = opened(config, devices[:1])
+        gans_of = {stage: traced(config, stage, axis_name=None) for stage in stages}
+        over = {stage: ensemble.over_members(stage, gan_of({}), devices) for stage, gan_of in gans_of.items()}
         if config.compilation_cache:
             keep_on_disk()
         intervals = [config.log_every_steps, config.sample_every_steps, config.checkpoint_every_steps]
         schedule = partial(dispatches, stages, [config.steps_per_dispatch, *intervals])
         is_resident = fits_on_device(images, config.data.placement)
         pictures = {domain: each.all_images() for domain, each in images.items()} if is_resident else ()
-        values, pictures = parallel.replicate((values_of(members), pictures), devices)
+        pictures = parallel.replicate(pictures, devices)
 
-        state, inputs, spreads = begun(members, images, gans_of, devices)
-        over = ensemble.over_members(config, stages[-1], gans_of[stages[-1]], devices)
-        like = parallel.replicated_like(state, devices)
-        layout = {'images': images, 'is_resident': is_resident, 'num_devices': len(devices)}
+        state, values, inputs, spreads = begun(members, images, gans_of, devices)
         programs = stack.enter_context(contextlib.closing(Programs()))
+        layout = {'images': images, 'is_resident': is_resident, 'num_devices': len(devices)}
         steps = Steps(
             {
-                stage: ensemble.members_step(config, stage, of, axis_name, over)
-                for stage, of in gans_of.items()
+                stage: parallel.parallelize_apart(
+                    ensemble.member_step(config, stage, gan_of), devices, over[stage]
+                )
+                for stage, gan_of in gans_of.items()
             },
-            partial(ensemble.stacked_item_like, number=number, **layout),
+            partial(ensemble.joined_item_like, number=number, **layout),
             (values, pictures),
-            like,
+            parallel.sharded_like(state, devices),
             devices,
             programs,
         )
+        of_all = lambda stage, function: parallel.each_its_own(over[stage](function), devices)
         samplers = Samplers(
-            {stage: ensemble.members_sample(of, over) for stage, of in gans_of.items()},
-            {stage: (parallel.on_one_device(values), each) for stage, each in inputs.items()},
+            {stage: of_all(stage, ensemble.member_sample(gan_of)) for stage, gan_of in gans_of.items()},
+            {stage: (values, each) for stage, each in inputs.items()},
             programs,
+            place=lambda player: player,
         )
         evaluations = []
         if config.evaluate_every_steps:  # here at the end alone
@@ -110,8 +113,6 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
         stack.enter_context(records.files(last_dispatch(stages)))
         stalled = StalledInput(config.watchdogs.stalled_input_seconds, lambda: False, say)
         items = stack.enter_context(contextlib.closing(items_of(members, schedule, layout, stalled)))
-        compares = config.watchdogs.replicas and len(devices) > 1
-        replicas = Replicas(devices, like, programs) if compares else None
         stack.enter_context(jax.transfer_guard('disallow'))
 
         current_stage = None
@@ -126,8 +127,8 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             if is_new_stage:
                 check_memory(steps, dispatch, number, devices)
                 if stage.reset_optimizer:
-                    reset = ensemble.members_reset(gans_of[stage])
-                    state = parallel.create_replicated(reset, state, values, devices=devices)
+                    reset = of_all(stage, ensemble.member_reset(gans_of[stage]))
+                    state = programs.run(('reset', stage), reset, state, values)
             state, metrics = steps.run(dispatch, state, item)
             if unchecked:
                 records.look(*unchecked)
@@ -146,17 +147,14 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             for watch in (stopwatch, whole):
                 watch.count(number * dispatch.num_steps * stage.images_per_step)
             if log:
-                if replicas:
-                    replicas.check(step, state)
                 records.log(dispatch, metrics, stopwatch.read())
                 stopwatch.restart()
             if sample:
                 records.sample(dispatch, samplers.columns(stage, state))
         speed = whole.read() if whole.is_running else {}
-        hashes = {}
+        ends, hashes = ensemble.fetched(without_typed_key(state)), {}
         for place in records.living():
-            number = parallel.replicate(np.int32(place), devices)
-            own = parallel.create_replicated(ensemble.member, state, number, devices=devices)
+            own = ensemble.member(ends, place)
             if evaluations:
                 records.lines[place] |= measured(evaluations[place], members[place], stage, own)
             hashes[place] = saved(records.records[place], own)
@@ -165,7 +163,8 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
 
 
 def begun(members: list[Member], images: dict, gans_of: dict, devices):
-    """What `loop.train` begins with, of all members: state, {stage: what to sample with}, spreads of reals.
+    """What `loop.train` begins with, of all members: states, swept values and {stage: what to sample with},
+    all on the devices, and the spreads of the reals.
 
     Each state is made alone, by the program that makes that of a single run, and so of the same bits.
     """
@@ -176,14 +175,13 @@ def begun(members: list[Member], images: dict, gans_of: dict, devices):
         rng = jax.random.key(member.config.seed)
         first = first_images(images, member.config.seed)
         batch = jax.tree.map(lambda images: normalize(jnp.asarray(images)), first)
-        values = {name: np.float32(value) for name, value in member.values.items()}
-        state = parallel.create_replicated(create, rng, batch, values, devices=devices)
+        values = {name: jnp.float32(value) for name, value in member.values.items()}
+        state = parallel.create_replicated(create, rng, batch, values, devices=devices[:1])
         inputs = fixed_inputs(gans, state, jax.random.fold_in(rng, SAMPLES), batch, devices[0])
-        return state, inputs, min(map(spread, jax.tree.leaves(batch)))
+        return (state, values, inputs), min(map(spread, jax.tree.leaves(batch)))
 
-    states, inputs, spreads = map(list, zip(*map(of_member, members), strict=True))
-    state = parallel.create_replicated(ensemble.stacked, *states, devices=devices)
-    return state, ensemble.stacked(*inputs), spreads
+    of_each, spreads = map(list, zip(*map(of_member, members), strict=True))
+    return *ensemble.joined(of_each, devices), spreads
 
 
 def check_memory(steps: Steps, dispatch: Dispatch, number: int, devices) -> None:
@@ -197,13 +195,12 @@ def check_memory(steps: Steps, dispatch: Dispatch, number: int, devices) -> None
 
 
 def items_of_seed(seed: int, schedule, layout: dict, stalled):
-    """What each dispatch of one run is given, see `next_item`."""
+    """What each dispatch of one run on one device is given, see `next_item`."""
     requests = (
         (each.first_image, each.num_steps * each.stage.critic_steps, each.stage.batch_size)
         for each in schedule()
     )
-    num_devices, is_resident = layout['num_devices'], layout['is_resident']
-    how = {'seed': seed, 'num_devices': num_devices, 'resident': is_resident, 'stalled': stalled}
+    how = {'seed': seed, 'num_devices': 1, 'resident': layout['is_resident'], 'stalled': stalled}
     with contextlib.closing(feed(layout['images'], requests, **how)) as items:
         for dispatch in schedule():
             yield next_item(items, dispatch)
@@ -218,7 +215,7 @@ def items_of(members: list[Member], schedule, layout: dict, stalled):
             stack.enter_context(contextlib.closing(items))
         for _ in schedule():
             of_seed = {seed: next(items) for seed, items in every.items()}
-            yield ensemble.stacked_items([of_seed[seed] for seed in seeds])
+            yield ensemble.joined_items([of_seed[seed] for seed in seeds], layout['num_devices'])
 
 
 def measured(evaluation: Evaluation, member: Member, stage, state) -> dict[str, float]:
@@ -226,17 +223,20 @@ def measured(evaluation: Evaluation, member: Member, stage, state) -> dict[str, 
     gan = traced(member.config, stage, axis_name=None)({})
     with jax.transfer_guard('allow'):  # a few numbers
         _, batch = abstract_arguments(member.config, gan, stage)
-    player, key = (state.ema_params, state.ema_model_state), (stage, *member.values.items())
-    quality = evaluation.of(gan, key, player, state.images_seen, batch)
+    player = (state.ema_params, state.ema_model_state)
+    player, images_seen = parallel.replicate((player, state.images_seen), evaluation.look.devices)
+    quality = evaluation.of(gan, (stage, *member.values.items()), player, images_seen, batch)
     return quality.figures if quality else {}
 
 
 def saved(record: Record, state) -> str:
-    """Writes the end of a member's run as train.py would; the hash of its state."""
+    """Writes the end of a member's run, `state` in NumPy arrays, as train.py would; the hash of the state."""
+    on_device = jax.device_put(state)
+    on_device = on_device.replace(rng=jax.random.wrap_key_data(on_device.rng))
     checkpoints = Checkpoints(record.workdir, record.config.keep_checkpoints, record.say)
     with contextlib.closing(checkpoints):
-        checkpoints.save(state)
+        checkpoints.save(on_device)
         check_saved(checkpoints, record.last_step)
     with surviving(record.last_step, 'curves.png'):
         save_last_pictures(record.workdir, read_records(record.workdir / 'metrics.jsonl'))
-    return state_sha256(parallel.fetch(without_typed_key(state)))
+    return state_sha256(state)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from types import SimpleNamespace
 
@@ -11,8 +12,9 @@ import optax
 import pytest
 
 from commands import train
-from gan_jax import checkpoint, ensemble, loop, sample, seeds, together
+from gan_jax import checkpoint, ensemble, loop, parallel, sample, seeds, together
 from gan_jax.base import TrainingFailed, UserError
+from gan_jax.config import load_config
 from gan_jax.gans import load_system
 from gan_jax.members import members_of, traced
 from gan_jax.outcome import Outcome, groups, mean_and_sd, table
@@ -66,25 +68,22 @@ def assert_same_run(folder, alone, rtol=1e-4, atol=2e-6):
     assert (jax.random.key_data(state_of(folder).rng) == jax.random.key_data(alone.rng)).all()
 
 
-CHOSEN = None  # by `over_members`: convolutions take turns on a CPU, and would not elsewhere
-
-
 @pytest.mark.parametrize(
     ('system', 'num_devices', 'over'),
     [
-        ('gan', 1, CHOSEN),
-        ('gan', 8, CHOSEN),
-        ('dcgan', 1, CHOSEN),
+        ('gan', 1, jax.vmap),
+        ('gan', 8, jax.vmap),  # of which two do
+        ('gan', 2, ensemble.in_turn),
         ('dcgan', 1, jax.vmap),
-        ('progan', 1, jax.vmap),
+        ('progan', 2, jax.vmap),
         ('cyclegan', 1, jax.vmap),
-        pytest.param('progan', 8, CHOSEN, marks=pytest.mark.slow),
-        pytest.param('cyclegan', 1, CHOSEN, marks=pytest.mark.slow),
+        pytest.param('dcgan', 1, ensemble.in_turn, marks=pytest.mark.slow),
+        pytest.param('progan', 1, ensemble.in_turn, marks=pytest.mark.slow),
+        pytest.param('cyclegan', 2, ensemble.in_turn, marks=pytest.mark.slow),
     ],
 )
 def test_a_member_is_the_run_of_its_seed_alone(system, num_devices, over, tmp_path, plain_sgd, monkeypatch):
-    if over:
-        monkeypatch.setattr(ensemble, 'over_members', lambda *_: over)
+    monkeypatch.setattr(ensemble, 'over_members', lambda *_: over)
     devices, overrides = jax.local_devices()[:num_devices], {**RATES, **EACH_SYSTEM[system]}
     members = small_members(system, 2, **overrides)
     assert [member.name for member in members] == ['seed_0', 'seed_1']
@@ -125,13 +124,36 @@ def swept(tmp_path_factory):
     return workdir, tuple(compiled)
 
 
-@pytest.mark.parametrize(('system', 'over'), [('gan', jax.vmap), ('dcgan', ensemble.in_turn)])
-def test_convolutions_take_turns_on_a_cpu(system, over):
-    config = small_config(system)
-    stage = load_system(system).stages(config)[0]
-    gan_of = traced(config, stage, None)
-    assert ensemble.over_members(config, stage, gan_of, jax.local_devices()) is over
-    assert ensemble.over_members(config, stage, gan_of, [SimpleNamespace(platform='gpu')]) is jax.vmap
+def test_members_are_shared_out_among_devices_evenly():
+    devices = list('abcdefgh')
+    assert [len(ensemble.devices_for(number, devices)) for number in (1, 2, 3, 7, 8, 9, 12, 16, 17)] == [
+        *(1, 2, 3, 7, 8, 3, 6, 8, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ('number', 'cores', 'expected'), [(8, 2, 2), (8, 3, 4), (3, 2, 3), (7, 2, 1), (4, 16, 4)]
+)
+def test_a_processor_is_as_many_devices_as_the_members_need(number, cores, expected, monkeypatch):
+    told = {}
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: range(cores))
+    monkeypatch.setattr(jax.config, 'update', told.__setitem__)
+    parallel.have_cpus(number)
+    assert told == {}  # as a person has said how many, conftest here
+    monkeypatch.delenv('JAX_NUM_CPU_DEVICES')
+    parallel.have_cpus(number)
+    assert told == {'jax_num_cpu_devices': expected}
+
+
+def test_large_steps_take_turns_on_a_cpu():
+    config = load_config(f'{ROOT}/configs/gan_fashion_mnist.py', {})
+    stage = load_system('gan').stages(config)[0]
+    cpu, gpu = ([SimpleNamespace(platform=platform)] for platform in ('cpu', 'gpu'))
+    large = traced(config, stage, None)({})
+    small = traced(small_config('gan'), stage, None)({})
+    assert ensemble.over_members(stage, large, cpu) is ensemble.in_turn
+    assert ensemble.over_members(stage, large, gpu) is jax.vmap
+    assert ensemble.over_members(stage, small, cpu) is jax.vmap
 
 
 def summary_of(workdir):
@@ -151,9 +173,8 @@ def test_a_swept_value_is_that_of_a_run_alone(swept, tmp_path):
 
 
 def test_all_runs_are_one_program(swept):
-    of_steps = swept[1].count('jit(_fun)') - 1  # and one of the replicas' fingerprints
-    assert of_steps == 1, swept[1]
-    assert swept[1].count('jit(<lambda>)') <= 2  # each member's state is made by the same
+    assert swept[1].count('jit(_fun)') == 2, swept[1]  # pmap's name for the step, and for the sampler
+    assert swept[1].count('jit(<lambda>)') == 1  # makes the state of each
 
 
 def test_all_is_told_in_one_place(swept):
