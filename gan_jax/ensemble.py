@@ -25,8 +25,8 @@ def devices_for(number: int, devices: list) -> list:
 def over_members(stage, gan, devices) -> Callable:
     """What maps a function over the members of a device: `jax.vmap`, or `in_turn` for a large step on a CPU.
 
-    There a large step keeps a processor busy by itself, and convolutions of several kernels at once are slow;
-    docs/performance.md has the figures.
+    There a large step keeps a processor busy by itself, and convolutions of several kernels at once are
+    slow; `benchmarks/seeds.py` times what either gives.
     """
     is_large = gan.least_flops(stage.batch_size) > LARGE_STEP
     return in_turn if is_large and devices[0].platform == 'cpu' else jax.vmap
