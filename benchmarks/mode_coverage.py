@@ -8,6 +8,7 @@ start of the command to its end, and those of all processors.
 """
 
 import json
+import re
 import resource
 import statistics
 import subprocess
@@ -75,7 +76,10 @@ def of_seed(config: str, overrides: dict, source: Points) -> dict[str, float]:
         run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         spent = {'seconds': time.perf_counter() - started, 'processor_seconds': processor_seconds() - used}
         if run.returncode:
-            raise TrainingFailed(f'the run ended with code {run.returncode}: {run.stderr.splitlines()[-1]}')
+            told = [
+                line for line in run.stderr.splitlines() if not re.match(r'[IWEF]\d{4} ', line)
+            ]  # XLA's log
+            raise TrainingFailed(f'the run ended with code {run.returncode}: {told[-1]}')
         system, run_config = sample.open_system(Path(folder) / 'run')
         _, state, gan, batch = sample.read_state(Path(folder) / 'run', None, system, run_config)
     inputs = gan.sample_inputs(jax.random.key(0), NUM_POINTS, batch)
