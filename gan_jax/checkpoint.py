@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import os
 import re
 import shutil
@@ -141,6 +142,12 @@ class Checkpoints:
         """Whether none of the checkpoints has a rank as high as that."""
         self.wait()
         return all(rank > manifest.rank(self.folder / str(step)) for step in self.steps())
+
+    def best(self) -> int | None:
+        """The step of the best so far; None where the run has not measured itself."""
+        ranks = {step: manifest.rank(self.folder / str(step)) for step in self.steps()}
+        best = max(ranks, key=lambda step: ranks[step], default=None)
+        return None if best is None or ranks[best] == -math.inf else best
 
     def wait(self) -> None:
         """Until what `save` began has been written, or has failed."""

@@ -23,7 +23,7 @@ from gan_jax.metrics.features import Seen
 from gan_jax.metrics.figures import check_enough, figures, too_few
 from gan_jax.metrics.frechet import exact_moments
 from gan_jax.pictures import write_atomically
-from gan_jax.sample import open_system, read_state
+from gan_jax.sample import CHECKPOINTS, open_system, read_state, which_checkpoint
 
 METRICS = ('fd', 'kid', 'pr', 'dc')  # where no config says which; those that need no classes
 
@@ -186,7 +186,7 @@ def parse(arguments: list[str]):
     parser = cli.Parser(__doc__)
     add, whole, folder = parser.add_argument, cli.whole_number, cli.path('a folder')
     add('--workdir', type=folder, help='of a run, whose config says what is compared with what')
-    add('--checkpoint', type=whole(0), help='step of the checkpoint, the newest by default')
+    add('--checkpoint', type=which_checkpoint, help=CHECKPOINTS)
     add('--no_ema', action='store_true', help='the weights as they are, not their average')
     add('--images', type=folder, help='with fakes, in place of a generator')
     add('--against', type=folder, help='with reals, in place of a data set')

@@ -14,7 +14,15 @@ from gan_jax.base import GAN, UserError
 from gan_jax.compilation import Programs
 from gan_jax.data.domains import open_domains
 from gan_jax.metrics.features import Interrupted, Look, look_with
-from gan_jax.metrics.figures import ALL, METRICS, check_enough, figures, needs_features, too_few
+from gan_jax.metrics.figures import (
+    ALL,
+    METRICS,
+    check_enough,
+    figures,
+    needs_features,
+    needs_reals,
+    too_few,
+)
 from gan_jax.metrics.networks import NETWORKS, STACKED, open_network
 
 FIELDS = {
@@ -123,7 +131,9 @@ class Evaluation:
         return Quality(found, rank)
 
     def real(self, domain: str, **waiting) -> Any:
-        """What is seen in the reals of a domain, in the first process."""
+        """What is seen in the reals of a domain, in the first process; None where no metric needs it."""
+        if not needs_reals(self.config.evaluation.metrics):
+            return None
         if domain not in self._reals:
             facts = {**self.config.data.to_dict(), 'split': self.config.evaluation.split, 'domain': domain}
             self._reals[domain] = references.seen_in(self.look, self.images[domain], facts, **waiting)

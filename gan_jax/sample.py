@@ -3,6 +3,7 @@
 Or of your own, translated: python -m gan_jax.sample --workdir=runs/b --images=DIR --direction=a2b --out=DIR
 """
 
+import argparse
 import io
 import os
 import sys
@@ -22,11 +23,13 @@ from gan_jax.dry_run import abstract_arguments
 from gan_jax.gallery import are_points, draw, num_shown
 from gan_jax.gans import load_system
 from gan_jax.latents import spherical_interpolation
+from gan_jax.manifest import BEST
 from gan_jax.pictures import save_png, to_uint8, write_atomically
 from gan_jax.translate import add_images, check_translation, translate_files
 
 OUT = 'a name that ends in .png or .npz'
 CHUNK = 64  # examples made at once, so that any number fits into memory
+CHECKPOINTS = "step of the checkpoint, or best: the run's best so far; the newest by default"
 ROWS = 8  # of an interpolation, by default
 
 
@@ -85,7 +88,7 @@ def parse(arguments: list[str]):
         help='images, 64 by default, or points, 2500 by default; rows with --interpolate, 8 by default',
     )
     parser.add_argument('--seed', type=whole(0), default=0, help='where z comes from')
-    parser.add_argument('--checkpoint', type=whole(0), help='step of the checkpoint, the newest by default')
+    parser.add_argument('--checkpoint', type=which_checkpoint, help=CHECKPOINTS)
     parser.add_argument(
         '--interpolate', type=whole(2, 1000), help='pictures a row, from one z to another over the sphere'
     )
@@ -121,9 +124,31 @@ def open_system(workdir: Path) -> tuple[Any, Any]:
     return load_system(str(config.system)), config
 
 
-def read_state(workdir: Path, step: int | None, system, config):
-    """A checkpoint's step and state, with the system it belongs to; raises UserError where there is none."""
+def which_checkpoint(text: str) -> int | str:
+    """An argparse type: a step, or 'best'."""
+    try:
+        return text if text == BEST else cli.whole_number(0)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f'{error}, or {BEST}') from None
+
+
+def read_state(workdir: Path, step: int | str | None, system, config):
+    """A checkpoint's step and state, with the system it belongs to; raises UserError where there is none.
+
+    Args:
+        workdir: of the run.
+        step: of the checkpoint; 'best' for the one that the run has found to be, None for the newest.
+        system: the module of `gan_jax.gans`.
+        config: of the run.
+    """
     checkpoints = checkpoint.open_existing(workdir)
+    if step == BEST:
+        step = checkpoints.best()
+        if step is None:
+            raise UserError(
+                f'--checkpoint: {BEST!r} is not there, as the run has not measured itself; takes one of '
+                f'{", ".join(map(str, checkpoints.steps()))}'
+            )
     stages = system.stages(config)
     like, _ = abstract_arguments(config, system.make(config, stages[0], axis_name=None), stages[0])
     state: Any = None

@@ -77,6 +77,7 @@ ARGUMENTS = {
         (['--seed=0', '--seed=1'], '--seed: given twice, 0 and 1; takes one value'),
         (['--checkpoint=unknown'], "--checkpoint: 'unknown' will not do; takes a whole number from 0"),
         (['--checkpoint=7'], '--checkpoint: 7 is not there; takes one of 0'),
+        (['--checkpoint=best'], "--checkpoint: 'best' is not there, as the run has not measured itself"),
         (['--interpolate=1'], "--interpolate: '1' will not do; takes a whole number from 2 to 1000"),
         (['--nun=3'], '--nun=3: no such argument; the nearest is --num'),
         (['grid.png'], 'grid.png: no such argument'),
@@ -93,6 +94,7 @@ ARGUMENTS = {
     'gan_jax/evaluate.py': [
         (['--workdir=missing'], "--workdir: 'missing' has no config.json; takes the folder of a run"),
         (['--checkpoint=7'], '--checkpoint: 7 is not there; takes one of 0'),
+        (['--checkpoint=best'], "--checkpoint: 'best' is not there, as the run has not measured itself"),
         (['--no_ema=1'], "--no_ema: ignored explicit argument '1'"),
         (['--images=missing'], "--images: 'missing' has no pictures; takes a folder with some"),
         (['--images=pictures'], '--images: 1 will not do for fd; takes 2 or more'),

@@ -60,6 +60,8 @@ def test_the_best_checkpoint_stays(measured):
     marked = [path.parent.name for path in workdir.glob('checkpoints/*/best')]
     assert marked == [str(best['step'])]
     assert manifest.rank(workdir / 'checkpoints' / marked[0]) == -best['FD-small_cnn']
+    step, *_ = read_state(workdir, 'best', *open_system(workdir))
+    assert step == best['step']
 
 
 def test_evaluate_gives_the_same_figures(measured, capsys, tmp_path, monkeypatch):

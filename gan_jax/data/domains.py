@@ -6,6 +6,7 @@ from gan_jax import fields
 from gan_jax.base import UserError
 from gan_jax.data.points import MIXTURES, Points, open_points
 from gan_jax.data.source import Images, open_images
+from gan_jax.data.stacked import PREFIX, Stacked, open_stacked
 
 DOMAINS = ('a', 'b')
 FIELDS = {  # a value for each domain, or one for both
@@ -27,7 +28,7 @@ def example_shape(data) -> tuple[int, ...]:
     return (size, size, channels) if size > 1 else (channels,)
 
 
-def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[str, Images | Points]:
+def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[str, Images | Points | Stacked]:
     """Opens what `config.data` asks for, by its name in a batch; raises UserError.
 
     Args:
@@ -38,8 +39,7 @@ def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[st
     split = split or data.split
     if isinstance(data.split, str):
         changed = SimpleNamespace(**{**data, 'split': split})
-        is_mixture = data.name in MIXTURES
-        return {'image': open_points(changed) if is_mixture else open_images(changed, split_flag=flag)}
+        return {'image': _open_one(changed, flag)}
     of_each = [fields.for_each(each, len(DOMAINS)) for each in (data.name, split, data.invert)]
     opened = {}
     for domain, name, split, invert in zip(DOMAINS, *of_each, strict=True):
@@ -48,3 +48,11 @@ def open_domains(data, split=None, flag: str = '--config.data.split') -> dict[st
         if len(opened[domain]) == 1:
             raise UserError(f'{flag}: got {split!r}, a single picture; takes two or more')
     return opened
+
+
+def _open_one(data, flag) -> Images | Points | Stacked:
+    if data.name in MIXTURES:
+        return open_points(data)
+    if data.name.startswith(PREFIX):
+        return open_stacked(data, flag)
+    return open_images(data, split_flag=flag)

@@ -23,6 +23,7 @@ class Metric(NamedTuple):
     rank: Callable  # (figures) -> a number that is higher where they are better
     least: int  # pictures in each set
     needs_features: bool = True  # of each picture, beyond their moments
+    needs_reals: bool = True
 
 
 def _frechet(name_of: Callable, real: Seen, fake: Seen, source) -> dict[str, float]:
@@ -55,8 +56,8 @@ METRICS = {
     'kid': Metric(_kernel, lambda found: -_first(found), least=2),
     'pr': Metric(lambda _, real, fake, __: precision_recall(real.features, fake.features), _first, least=4),
     'dc': Metric(lambda _, real, fake, __: density_coverage(real.features, fake.features), _first, least=6),
-    'is': Metric(_score, _first, least=SPLITS),
-    'stacked': Metric(_stacked, _first, least=1),
+    'is': Metric(_score, _first, least=SPLITS, needs_reals=False),
+    'stacked': Metric(_stacked, _first, least=1, needs_reals=False),
 }
 # Of points, whose modes are known.
 OF_POINTS = {
@@ -64,19 +65,20 @@ OF_POINTS = {
         lambda _, real, fake, source: mode_coverage(fake.features, source.centres, source.deviation),
         lambda found: found['modes'] + found['high_quality'],
         least=1,
+        needs_reals=False,  # their source says where their modes are
     ),
     **{name: METRICS[name] for name in ('fd', 'kid', 'pr', 'dc')},
 }
 ALL = METRICS | OF_POINTS
 
 
-def figures(metrics, name_of: Callable, real: Seen, fake: Seen, source=None) -> dict[str, float]:
+def figures(metrics, name_of: Callable, real: Seen | None, fake: Seen, source=None) -> dict[str, float]:
     """All that the metrics of these names give, in order.
 
     Args:
         metrics: names in `ALL`.
         name_of: see `FeatureNetwork`.
-        real, fake: what was seen.
+        real, fake: what was seen; `real` may be None where none of them `needs_reals`.
         source: where the reals are from, which knows the modes of points.
     """
     found = {}
@@ -88,6 +90,11 @@ def figures(metrics, name_of: Callable, real: Seen, fake: Seen, source=None) -> 
 def needs_features(metrics) -> bool:
     """Whether any of them looks at more than moments."""
     return any(ALL[name].needs_features for name in metrics)
+
+
+def needs_reals(metrics) -> bool:
+    """Whether any of them looks at the reals' features."""
+    return any(ALL[name].needs_reals for name in metrics)
 
 
 def check_enough(metrics, number: int, flag: str) -> None:

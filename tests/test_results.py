@@ -1,0 +1,133 @@
+"""Recorded runs, and the page of results that is made of them."""
+
+import json
+import re
+import sys
+
+import pytest
+
+from benchmarks import record, results
+from gan_jax.base import TrainingFailed
+from helpers import ROOT, flags
+
+PROTOCOL = {'seed': 0, 'reals': 'garments', 'split': 'train', 'network': 'small_cnn', 'resolution': 32}
+# Stands in for the environment with PyTorch: draws gray pictures, as many as an evaluation looks at.
+DRAWS = f"""#!{sys.executable}
+import json, pathlib, sys
+from PIL import Image
+import numpy as np
+request = json.loads(sys.argv[2])
+workdir, size = pathlib.Path(request['workdir']), request['config']['data']['resolution']
+assert np.load(workdir / 'images.npy').shape[1:] == (size, size, 1)
+(workdir / 'pictures').mkdir()
+for place in range(request['config']['evaluation']['num_samples']):
+    Image.new('L', (size, size), place).save(workdir / 'pictures' / f'{{place}}.png')
+print(json.dumps({{'pytorch': '2.0', 'seconds_of_drawing': 0.25}}))
+"""
+
+
+def run_of(seed, seconds=61.0, trainer='gan_jax', changed=(), pixels=32, **figures):
+    """A line of results.jsonl."""
+    return {
+        **{'config': 'dcgan_fashion_mnist', 'changed': dict(changed), 'trainer': trainer, 'seed': seed},
+        **{'commit': 'abc', 'hardware': '2 cores', 'images': 192_000, 'jax': '0.10', 'seconds': seconds},
+        **{'figures': {'averaged': figures}, 'protocol': {**PROTOCOL, 'resolution': pixels}},
+    }
+
+
+def rows_of(page, heading):
+    """The cells of each row of the first table below a heading."""
+    below = page.partition(f'## {heading}\n')[2].partition('\n## ')[0].strip()
+    lines = below.partition('\n\n')[0].splitlines()
+    return [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
+
+
+def test_a_run_of_points_is_trained_measured_and_kept(tmp_path):
+    out = tmp_path / 'a.jsonl'
+    arguments = flags('points', num_steps=2, evaluation__num_samples=500)
+    record.main([*arguments, '--seeds=3', f'--out={out}', f'--keep={tmp_path}/kept'])
+    (run,) = map(json.loads, out.read_text().splitlines())
+    assert run['seed'] == 3
+    assert run['config'] == 'gan_25_gaussians'
+    assert run['changed']['num_steps'] == '2'
+    assert re.fullmatch('[0-9a-f]{10}[+]?|[+]?', run['commit'])
+    assert run['seconds'] > 0
+    for figures in (run['figures']['averaged'], run['figures']['as they are']):
+        assert 0 <= figures['modes'] <= 25
+        assert 0 <= figures['high_quality'] <= 1
+        assert figures['reverse_kl'] >= 0
+    assert run['figures']['averaged'] != run['figures']['as they are']
+    assert run['protocol']['most fakes'] == 500
+    assert str(tmp_path) not in out.read_text()
+    (config,) = tmp_path.glob('kept/*/config.json')
+    assert json.loads(config.read_text())['seed'] == 3
+
+
+def test_the_other_trainer_is_measured_by_its_pictures(tmp_path):
+    python, out = tmp_path / 'python', tmp_path / 'a.jsonl'
+    python.write_text(DRAWS)
+    python.chmod(0o755)
+    small = ['--config.evaluation.num_samples=20', '--config.evaluation.metrics=fd', '--seeds=0']
+    config = f'--config={ROOT}/configs/dcgan_fashion_mnist.py'
+    record.main([config, *small, '--peer', f'--peer_python={python}', f'--out={out}'])
+    (run,) = map(json.loads, out.read_text().splitlines())
+    assert (run['trainer'], run['pytorch'], run['images']) == ('pytorch', '2.0', 3000 * 64)
+    assert run['figures']['as they are']['FD-small_cnn'] > 0
+    assert run['protocol']['number of fakes'] == 20
+
+
+def test_a_run_that_fails_is_told(tmp_path):
+    diverging = {f'optimizer__{player}__learning_rate': 1e18 for player in ('generator', 'discriminator')}
+    arguments = flags('points', gan__loss='wasserstein', **diverging)
+    with pytest.raises(TrainingFailed, match='ended with code 1: step 1: the '):
+        record.main([*arguments, '--seeds=0', f'--out={tmp_path}/a.jsonl'])
+    assert not (tmp_path / 'a.jsonl').exists()
+
+
+def test_seeds_are_a_row_with_their_mean_and_deviation():
+    runs = [run_of(seed, 60 + seed, FD=value) for seed, value in enumerate((1.0, 2.0, 3.0))]
+    heading, _, row = rows_of(results.page(runs), 'garments, small_cnn')
+    assert heading == ['run', 'generator', 'images seen', 'FD', 'seeds', 'time', 'with', 'commit']
+    assert row[1:] == ['averaged', '192,000', '2 ± 1', '3', '1 min 1 s', 'jax 0.10; 2 cores', 'abc']
+    assert 'resolution 32' in results.page(runs)
+
+
+def test_what_differs_is_a_row_of_its_own():
+    other = run_of(0, pixels=28, changed={'gan.loss': 'hinge'}, FD=4.0)
+    page = results.page([run_of(0, FD=1.0), other, run_of(0, trainer='pytorch', FD=8.0)])
+    heading, _, *rows = rows_of(page, 'garments, small_cnn')
+    assert [row[heading.index('FD')] for row in rows] == ['1', '4', '8']
+    assert [row[heading.index('pixels')] for row in rows] == ['32', '28', '32']
+    assert '`gan.loss=hinge`' in rows[1][0]
+    assert rows[2][0].startswith('PyTorch: ')
+    assert 'resolution' not in page.partition('## Without')[0]
+
+
+def test_each_way_of_a_translation_is_a_row():
+    ways = {
+        'a_to_b FD': 1.0,
+        'a_to_b KD': 2.0,
+        'a_to_b KD sd': 0.1,
+        'b_to_a FD': 3.0,
+        'a_to_b_to_a error': 4.0,
+    }
+    heading, _, *rows = rows_of(results.page([run_of(0, **ways)]), 'garments, small_cnn')
+    assert heading[3:6] == ['FD', 'KD', 'error']
+    assert [row[1] for row in rows] == ['a_to_b', 'b_to_a', 'a_to_b_to_a']
+    assert [row[3:6] for row in rows] == [['1', '2', ''], ['3', '', ''], ['', '', '4']]
+
+
+def test_a_config_without_a_run_has_its_command_and_no_number():
+    heading, _, *rows = rows_of(results.page([run_of(0, FD=1.0)]), 'Without figures so far')
+    cells = {row[0].partition(']')[0].strip('['): row for row in rows}
+    configs = {path.stem for path in (ROOT / 'configs').glob('*.py')}
+    assert set(cells) == configs - {'dcgan_fashion_mnist'}
+    command = cells['dcgan_cifar10'][heading.index('command')]
+    assert command == (
+        '`python benchmarks/record.py --config=configs/dcgan_cifar10.py --config.data.data_dir=DIR`'
+    )
+
+
+def test_the_page_is_what_the_recorded_runs_say():
+    """python benchmarks/results.py"""
+    assert results.PAGE.read_text() == results.page(results.recorded())
