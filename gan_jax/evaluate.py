@@ -5,9 +5,11 @@ Or two arrays of features [N, D]: --features_a=FAKES.npy --features_b=REALS.npy
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,17 +17,22 @@ import numpy as np
 from gan_jax import cli, parallel, references
 from gan_jax.base import UserError
 from gan_jax.compilation import Programs, keep_on_disk
-from gan_jax.config import read_config
+from gan_jax.config import known_fields, read_config, replaced
 from gan_jax.data.domains import DOMAINS
 from gan_jax.data.folder import open_folder
-from gan_jax.evaluation import FIELDS, Evaluation, open_look
+from gan_jax.evaluation import FIELDS, Evaluation, counted, open_look
 from gan_jax.metrics.features import Seen
-from gan_jax.metrics.figures import check_enough, figures, too_few
+from gan_jax.metrics.figures import check_enough, figures, settings, too_few
 from gan_jax.metrics.frechet import exact_moments
 from gan_jax.pictures import write_atomically
 from gan_jax.sample import CHECKPOINTS, open_system, read_state, which_checkpoint
+from gan_jax.writers import finite
 
 METRICS = ('fd', 'kid', 'pr', 'dc')  # where no config says which; those that need no classes
+# What is taken in place of a run's `evaluation.*`, and what stands for it where there is no run.
+IN_PLACE = {'metrics': METRICS, 'network': 'efficientnet_lite0', 'weights': '', 'num_samples': 0, 'split': ''}
+DISTANCE = re.compile(r'(FID|FD|KID|KD)(-\w+)?')
+LARGEST = 1e15  # of a feature, whose squares are summed in float32
 
 
 def main(arguments: list[str]) -> None:
@@ -34,16 +41,27 @@ def main(arguments: list[str]) -> None:
     measured, protocol, doubts = options.way.compare(options)
     for doubt in doubts:
         print(doubt, file=sys.stderr)
-    width = max(map(len, [*measured, *protocol]))
+    width = max(map(len, [*(with_counts(name, protocol) for name in measured), *protocol]))
     for name, value in protocol.items():
         print(f'{name:<{width}}  {", ".join(map(str, value)) if isinstance(value, tuple) else value}')
     for name, value in measured.items():
         if not name.endswith(' sd'):
             deviation = f' ± {measured[f"{name} sd"]:.3g}' if f'{name} sd' in measured else ''
-            print(f'{name:<{width}}  {value:.6g}{deviation}')
+            print(f'{with_counts(name, protocol):<{width}}  {value:.6g}{deviation}')
     if options.json:
-        text = json.dumps({'figures': measured, 'protocol': protocol}, indent=2)
+        text = json.dumps({'figures': finite(measured), 'protocol': protocol}, indent=2)
         write_atomically(options.json, f'{text}\n'.encode())
+
+
+def with_counts(figure: str, protocol: dict) -> str:
+    """A figure's name and, of a distance, how many fakes and reals it is of: 'FID (50k/10k)'."""
+    way, _, name = figure.rpartition(' ')
+    of_way = f' ({way})' if way else ''
+    keys = [f'number of {kind}{of_way}' for kind in ('fakes', 'reals')]
+    if not DISTANCE.fullmatch(name) or not all(key in protocol for key in keys):
+        return figure
+    short = lambda number: f'{number / 1000:g}k' if number >= 1000 else str(number)
+    return f'{figure} ({"/".join(short(protocol[key]) for key in keys)})'
 
 
 def of_run(options) -> tuple[dict, dict, list]:
@@ -58,11 +76,12 @@ def of_run(options) -> tuple[dict, dict, list]:
     evaluation = opened(config, options.seed)
     player, images_seen = parallel.replicate((player, state.images_seen), evaluation.look.devices)
     quality = evaluation.of(gan, step, player, images_seen, batch)
-    weights = 'as they are' if options.no_ema else 'averaged'
-    fakes = {'fakes': str(workdir), 'step': step, 'weights': weights, 'seed': options.seed}
-    fakes['most fakes'] = config.evaluation.num_samples
     assert quality, 'nobody interrupts it'
-    return quality.figures, fakes | evaluation.protocol, evaluation.doubts()
+    is_averaged = config.ema_half_life_kimg > 0 and not options.no_ema
+    fakes = {'fakes': str(workdir), 'step': step, 'weights': 'averaged' if is_averaged else 'as they are'}
+    if len(gan.targets) == 1:  # else they are made of pictures
+        fakes['seed of z'] = options.seed
+    return quality.figures, fakes | quality.counts | evaluation.protocol, evaluation.doubts()
 
 
 def opened(config, seed: int = 0) -> Evaluation:
@@ -91,76 +110,84 @@ def of_folder(options) -> tuple[dict, dict, list]:
         look.network.num_features,
         min(len(fakes), len(reals)),
     )
-    return measured, {'fakes': options.images, 'number of fakes': len(fakes)} | evaluation.protocol, doubts
+    counts = counted(len(fakes), len(reals))
+    return measured, {'fakes': options.images} | counts | evaluation.protocol, doubts
 
 
 def of_two_folders(options) -> tuple[dict, dict, list]:
     """The figures of a folder's pictures beside another's, and what they depend on."""
-    look = open_look(options, parallel.all_devices(), Programs(), '--weights')
-    channels = look.network.channels
+    asked = SimpleNamespace(**(IN_PLACE | chosen(options, FIELDS)))
+    look = open_look(asked, parallel.all_devices(), Programs(), '--weights')
+    channels, name_of = look.network.channels, look.network.name_of
     reals = open_folder(options.against, '--against', options.resolution, channels)
     fakes = open_folder(options.images, '--images', reals.resolution, channels)
     for flag, folder in (('--against', reals), ('--images', fakes)):
-        check_enough(options.metrics, len(folder), flag)
+        check_enough(asked.metrics, len(folder), flag)
     facts = {'resolution': reals.resolution, 'channels': channels, 'fit': 'crop'}
     real = references.seen_in(look, reals, facts)
-    measured = figures(options.metrics, look.network.name_of, real, look.at_pictures(fakes))
-    counts = {'fakes': options.images, 'number of fakes': len(fakes), 'reals': options.against}
-    doubts = too_few(
-        options.metrics, look.network.name_of, look.network.num_features, min(len(fakes), len(reals))
-    )
-    return measured, counts | {'number of reals': len(reals)} | facts | look.network.protocol, doubts
+    measured = figures(asked.metrics, name_of, real, look.at_pictures(fakes))
+    folders = {'fakes': options.images, 'reals': options.against}
+    how = facts | look.network.protocol | settings(asked.metrics)
+    doubts = too_few(asked.metrics, name_of, look.network.num_features, min(len(fakes), len(reals)))
+    return measured, folders | counted(len(fakes), len(reals)) | how, doubts
 
 
 def of_features(options) -> tuple[dict, dict, list]:
     """The figures of two arrays of features, and what they depend on."""
-    for name in options.metrics:
+    metrics = chosen(options, FIELDS).get('metrics', METRICS)
+    for name in metrics:
         if name not in METRICS:
             raise UserError(f'--metrics: {name} will not do without pictures; takes {", ".join(METRICS)}')
-    fake, real = (read_features(options, name) for name in ('features_a', 'features_b'))
+    fake, real = (read_features(options, metrics, name) for name in ('features_a', 'features_b'))
     if fake.shape[1] != real.shape[1]:
         raise UserError(
             f'--features_b: got {real.shape[1]} features; takes {fake.shape[1]}, as --features_a has'
         )
     seen = [Seen(exact_moments(array), array) for array in (real, fake)]
-    protocol = {
-        'fakes': options.features_a,
-        'number of fakes': len(fake),
-        'reals': options.features_b,
-        'number of reals': len(real),
-        'features': fake.shape[1],
-    }
+    arrays = {'fakes': options.features_a, 'reals': options.features_b, 'features': fake.shape[1]}
     name_of = lambda _, general: general  # whose features they are, the file does not say
     number = min(len(fake), len(real))
-    measured = figures(options.metrics, name_of, *seen)
-    return measured, protocol, too_few(options.metrics, name_of, fake.shape[1], number)
+    protocol = arrays | counted(len(fake), len(real)) | settings(metrics)
+    return figures(metrics, name_of, *seen), protocol, too_few(metrics, name_of, fake.shape[1], number)
 
 
 def config_of(options) -> Any:
     """The config of the run in `--workdir`, with what the command line says in its place."""
-    config: Any = read_config(Path(options.workdir)).unlock()
-    for name in ('metrics', 'network', 'weights', 'num_samples', 'split'):
-        if name in options.given:
-            config.evaluation[name] = getattr(options, name)
+    config: Any = read_config(Path(options.workdir))
+    values = chosen(options, known_fields(config.system))
+    changes = {f'evaluation.{name}': value for name, value in values.items()}
     if options.data_dir:
-        config.data.data_dir = options.data_dir
+        changes['data.data_dir'] = options.data_dir
     if config.compilation_cache:
         keep_on_disk()
-    return config.lock()
+    return replaced(config, changes)
 
 
-def read_features(options, name: str) -> np.ndarray:
+def chosen(options, known: dict) -> dict[str, Any]:
+    """What the command line has in place of `evaluation.*`, as these fields take it; raises UserError."""
+    values = {}
+    for name in IN_PLACE:
+        if name in options.given:
+            try:
+                values[name] = known[f'evaluation.{name}'].parse(getattr(options, name))
+            except ValueError as error:
+                raise UserError(f'--{name}: {error}') from None
+    return values
+
+
+def read_features(options, metrics, name: str) -> np.ndarray:
     """The array [N, D] of a flag; raises UserError where its file does not hold such a one."""
-    path, takes = getattr(options, name), 'takes a .npy file with finite floats [N, D]'
+    path = getattr(options, name)
+    takes = f'takes a .npy file with floats [N, D] within ±{LARGEST:g}'
     try:
         array = np.lib.format.open_memmap(path, mode='r')  # no more memory than there is file
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f'--{name}: {path!r} cannot be read ({error}); {takes}') from None
-    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+    if array.ndim != 2 or not array.shape[1] or not np.issubdtype(array.dtype, np.floating):
         raise UserError(f'--{name}: {path!r} holds {array.dtype}{list(array.shape)}; {takes}')
-    if not np.isfinite(array).all():
-        raise UserError(f'--{name}: {path!r} holds numbers that are not finite; {takes}')
-    check_enough(options.metrics, len(array), f'--{name}')
+    if not (np.abs(array) <= LARGEST).all():
+        raise UserError(f'--{name}: {path!r} holds numbers that are not finite, or too large; {takes}')
+    check_enough(metrics, len(array), f'--{name}')
     return array
 
 
@@ -193,17 +220,11 @@ def parse(arguments: list[str]):
     add('--features_a', type=cli.path('a .npy file'), help='of fakes, [N, D]')
     add('--features_b', type=cli.path('a .npy file'), help='of reals, [M, D]')
     in_place = "in place of the run's evaluation."
-    kind = lambda name: cli.value_of(FIELDS[f'evaluation.{name}'])
-    add(
-        '--metrics',
-        type=kind('metrics'),
-        default=METRICS,
-        help=f'{in_place}metrics, of fd, kid, pr, dc, is, …',
-    )
-    add('--network', type=kind('network'), default='efficientnet_lite0', help=f'{in_place}network')
-    add('--weights', type=kind('weights'), default='', help=f'{in_place}weights')
-    add('--num_samples', type=kind('num_samples'), help=f'{in_place}num_samples, of a generator')
-    add('--split', type=kind('split'), help=f'{in_place}split, that of the reals')
+    add('--metrics', help=f'{in_place}metrics, of fd, kid, pr, dc, is, stacked, and of points modes')
+    add('--network', help=f'{in_place}network; without a run efficientnet_lite0')
+    add('--weights', help=f'{in_place}weights')
+    add('--num_samples', help=f'{in_place}num_samples, of a generator')
+    add('--split', help=f'{in_place}split, that of the reals')
     add('--data_dir', type=folder, help='where the data set lies by now')
     add('--domain', choices=DOMAINS, default='b', help="that a folder's pictures are of, where there are two")
     add('--resolution', type=whole(4, 4096), help='pixels of all pictures; those of the first of --against')

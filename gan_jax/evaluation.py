@@ -21,9 +21,10 @@ from gan_jax.metrics.figures import (
     figures,
     needs_features,
     needs_reals,
+    settings,
     too_few,
 )
-from gan_jax.metrics.networks import NETWORKS, STACKED, open_network
+from gan_jax.metrics.networks import NETWORKS, STACKED, STACKED_CHANNELS, open_network
 
 FIELDS = {
     'evaluate_every_steps': fields.whole(least=0),
@@ -40,6 +41,7 @@ class Quality(NamedTuple):
     """What is known of a generator at one moment; in the first process alone."""
 
     figures: dict[str, float]  # by their names
+    counts: dict[str, int]  # of the fakes and of the reals of each column, for the protocol
     rank: float  # by the first metric: higher is better
 
 
@@ -69,6 +71,11 @@ class Evaluation:
         self.config, self.look = config, look
         self.rng = jax.random.fold_in(jax.random.key(seed), LATENTS)
         self.images = open_domains(config.data, config.evaluation.split, flag)
+        if look.network.name == STACKED and config.data.channels != STACKED_CHANNELS:
+            raise UserError(
+                f'{flag.replace("split", "network")}: {STACKED} will not do for {config.data.channels} '
+                f'channels; takes pictures of {STACKED_CHANNELS}'
+            )
         for images in self.images.values():
             check_enough(config.evaluation.metrics, len(images), flag)
         self._reals: dict[str, Any] = {}
@@ -84,9 +91,8 @@ class Evaluation:
         """What the figures depend on beside the fakes, by name."""
         data, evaluation = self.config.data, self.config.evaluation
         how = {name: data[name] for name in ('invert', 'resolution', 'channels', 'fit') if name in data}
-        of_domain = lambda domain: f' ({domain})' if len(self.images) > 1 else ''
-        numbers = {f'number of reals{of_domain(name)}': len(each) for name, each in self.images.items()}
-        return {'reals': data.name, 'split': evaluation.split, **how, **numbers, **self.look.network.protocol}
+        reals = {'reals': data.name, 'split': evaluation.split, **how}
+        return reals | self.look.network.protocol | settings(evaluation.metrics)
 
     def doubts(self) -> list[str]:
         """What to tell a person where there are too few pictures for a figure to mean what it says."""
@@ -116,19 +122,20 @@ class Evaluation:
 
     def _of(self, gan, key, given, batch, is_stopped) -> Quality:
         resolution, metrics = self.config.data.resolution, self.config.evaluation.metrics
-        columns, found, rank = functools.partial(_fakes, gan, resolution), {}, 0.0
+        columns, found, counts, rank = functools.partial(_fakes, gan, resolution), {}, {}, 0.0
         for source, read, count in self._inputs(gan, batch):
             fakes, errors = self.look.at((key, source), columns, given, read, count, resolution, is_stopped)
             for name, fake in fakes.items():
                 real = self.real(gan.targets[name], is_stopped=is_stopped)
+                images, many = self.images[gan.targets[name]], len(gan.targets) > 1
+                counts |= counted(count, len(images), name if many else '')
                 if processes.is_first():
-                    source, name_of = self.images[gan.targets[name]], self.look.network.name_of
-                    of_column = figures(metrics, name_of, real, fake, source)
+                    of_column = figures(metrics, self.look.network.name_of, real, fake, images)
                     rank += ALL[metrics[0]].rank(of_column)
-                    prefix = f'{name} ' if len(gan.targets) > 1 else ''
+                    prefix = f'{name} ' if many else ''
                     found |= {f'{prefix}{figure}': value for figure, value in of_column.items()}
             found |= {f'{name} error': error for name, error in errors.items()}
-        return Quality(found, rank)
+        return Quality(found, counts, rank)
 
     def real(self, domain: str, **waiting) -> Any:
         """What is seen in the reals of a domain, in the first process; None where no metric needs it."""
@@ -150,6 +157,12 @@ class Evaluation:
         for domain, images in self.images.items():
             read = lambda indices, domain=domain, images=images: {domain: images.images(indices)}
             yield domain, read, min(number, len(images))
+
+
+def counted(fakes: int, reals: int, column: str = '') -> dict[str, int]:
+    """How many of each were looked at, by what that is called in a protocol."""
+    of_column = f' ({column})' if column else ''
+    return {f'number of fakes{of_column}': fakes, f'number of reals{of_column}': reals}
 
 
 def _fakes(gan: GAN, resolution: int, given, inputs):

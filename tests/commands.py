@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
 
 from gan_jax import checkpoint, cli, evaluate, prepare, sample, seeds
@@ -14,7 +13,7 @@ from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
 from gan_jax.metrics import train_small_cnn
 from gan_jax.train_state import create_train_state
-from helpers import ROOT, make_gan, small_config
+from helpers import ROOT, domain_batches, make_gan, small_config
 
 train = runpy.run_path(str(ROOT / 'train.py'))['main']
 VERBS = {  # file -> what it runs
@@ -54,14 +53,14 @@ def parser_of(main):
     return made.value.args[0]
 
 
-def make_run(workdir):
+def make_run(workdir, system='gan'):
     """Makes the workdir of an untrained GAN with a checkpoint at step 0."""
-    config = small_config('gan')
+    config = small_config(system)
     workdir.mkdir()
     (workdir / 'config.json').write_text(to_json(config))
-    shape = (config.batch_size, config.data.resolution, config.data.resolution, config.data.channels)
+    batch = {name: batches[0] for name, batches in domain_batches(config, 1).items()}
     create = partial(create_train_state, gan=make_gan(config))
-    state = jax.jit(create)(jax.random.key(0), {'image': np.zeros(shape, np.float32)})
+    state = jax.jit(create)(jax.random.key(0), batch)
     checkpoints = checkpoint.Checkpoints(workdir, keep=1)
     checkpoints.save(state)
     checkpoints.close()

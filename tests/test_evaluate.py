@@ -1,12 +1,14 @@
 """python -m gan_jax.evaluate: runs, folders and arrays of features, each beside its reals."""
 
 import json
+import re
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
+from commands import make_run
 from gan_jax import cli, evaluate
 from gan_jax.compilation import Programs
 from gan_jax.data.folder import open_folder
@@ -57,8 +59,9 @@ def test_arrays_of_features(tmp_path, capsys):
         24,
     )
     printed = capsys.readouterr().out
-    assert 'KD               1.2832 ± 0.229' in printed
-    assert 'FD               1.33331' in printed
+    assert re.search(r'^KD \(1.1k/1.2k\) +1.2832 ± 0.229$', printed, re.MULTILINE)
+    assert re.search(r'^FD \(1.1k/1.2k\) +1.33331$', printed, re.MULTILINE)
+    assert protocol['kid'] == '100 blocks of 1,000, chosen by seed 2020'
 
 
 def test_a_folder_of_a_data_sets_own_pictures(workdir, tmp_path):
@@ -103,10 +106,12 @@ def test_pictures_of_a_folder_fit_as_those_of_a_set_do(tmp_path):
     [
         (
             np.zeros((50, 3, 2), np.float32),
-            'holds float32[50, 3, 2]; takes a .npy file with finite',
+            'holds float32[50, 3, 2]; takes a .npy file with floats',
         ),
         (np.zeros((50, 3), np.int64), 'holds int64[50, 3]; takes'),
-        (np.full((50, 3), np.nan), 'holds numbers that are not finite; takes'),
+        (np.full((50, 3), np.nan), 'holds numbers that are not finite, or too large; takes'),
+        (np.full((50, 3), 1e200), 'holds numbers that are not finite, or too large; takes'),
+        (np.zeros((50, 0)), 'holds float64[50, 0]; takes'),
         (np.zeros((1, 3)), '1 will not do for fd; takes 2 or more'),
         (np.zeros((50, 4)), 'got 3 features; takes 4, as --features_a has'),
         (b'', 'cannot be read'),
@@ -124,6 +129,39 @@ def test_arrays_that_are_none(refused, tmp_path, content, expected):
     np.save(tmp_path / 'b.npy', np.zeros((50, 3)))
     flag = '--features_b: ' if 'got' in expected else '--features_a: '
     refused(evaluate.main, ['--features_a=a.npy', '--features_b=b.npy'], flag, expected)
+
+
+def test_a_run_of_points_counts_its_modes(tmp_path):
+    make_run(tmp_path / 'points', 'points')
+    figures, protocol = measured(tmp_path, f'--workdir={tmp_path}/points', '--metrics=modes,fd')
+    assert list(figures) == ['modes', 'high_quality', 'reverse_kl', 'FD-points']
+    assert (protocol['number of fakes'], protocol['seed of z']) == (40, 0)
+
+
+@pytest.mark.parametrize(
+    ('flag', 'expected'),
+    [
+        ('--metrics=is', "--metrics: 'is' will not do; takes one of modes, fd, kid, pr, dc"),
+        ('--split=train[:10%]', "--split: 'train[:10%]' will not do; takes one of train, test"),
+        ('--network=small_cnn', "--network: 'small_cnn' will not do; takes one of points"),
+    ],
+)
+def test_a_run_is_asked_for_what_its_system_takes(refused, tmp_path, flag, expected):
+    make_run(tmp_path / 'points', 'points')
+    refused(evaluate.main, ['--workdir=points', flag], expected)
+
+
+def test_translations_are_measured_both_ways_on_the_split_asked_for(tmp_path):
+    make_run(tmp_path / 'translates', 'cyclegan')
+    splits = '--split=test[:12],test[12:30]'
+    figures, protocol = measured(tmp_path, f'--workdir={tmp_path}/translates', '--metrics=fd', splits)
+    ways = ['a_to_b FD-small_cnn', 'b_to_a FD-small_cnn', 'a_to_b_to_a error', 'b_to_a_to_b error']
+    assert sorted(figures) == sorted(ways)
+    of_way = lambda way: tuple(protocol[f'number of {kind} ({way})'] for kind in ('fakes', 'reals'))
+    assert (of_way('a_to_b'), of_way('b_to_a')) == ((12, 18), (18, 12))
+    assert evaluate.with_counts(ways[0], protocol) == 'a_to_b FD-small_cnn (12/18)'
+    assert 'seed of z' not in protocol
+    assert protocol['weights'] == 'as they are'
 
 
 def test_figures_that_need_classes_need_pictures(refused, tmp_path):

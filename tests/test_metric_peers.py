@@ -120,6 +120,20 @@ def test_metrics_are_the_references():
     assert ours() == {name: pytest.approx(value, rel=1e-4) for name, value in references().items()}
 
 
+def test_repeated_pictures_count_as_in_the_references():
+    """They lie on the edges of balls, which one reference counts in and the other one does not."""
+    real, fake = two_sets()
+    real, fake = np.repeat(real[:200], 5, axis=0), np.concatenate([real[:30], fake[:100]])
+    near = metric_prc.prc_features_to_metric(of_torch(fake), of_torch(real), **PRC)
+    assert precision_recall(real, fake) == {
+        name: pytest.approx(near[name]) for name in ('precision', 'recall')
+    }
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
+    covered = compute_prdc(real, fake, nearest_k=7)
+    found = density_coverage(real, fake, k=7)
+    assert found == {name: pytest.approx(float(covered[name])) for name in ('density', 'coverage')}
+
+
 @pytest.mark.parametrize('size', [32, 64, 299, 350])
 def test_inceptions_features_are_the_references(size, tmp_path):
     path = saved_inception(tmp_path / 'weights-inception-2015-12-05-random.pth')

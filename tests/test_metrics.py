@@ -9,7 +9,7 @@ from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.neighbours import density_coverage, precision_recall
 
-REFERENCE = {  # printed by tests/test_peers.py's `print_references`, with torch-fidelity 0.4.0 and prdc 0.2
+REFERENCE = {  # printed by tests/test_metric_peers.py's `print_references`, with torch-fidelity 0.4.0 and prdc 0.2
     'fd': 1.333310906820543,
     'fd of few': 31.500671369440653,
     'kid': (1.2831995919407166, 0.2285260469957547),
@@ -112,6 +112,26 @@ def test_what_is_the_same_has_full_precision_recall_and_coverage():
     assert precision_recall(REAL, REAL) == {'precision': 1, 'recall': 1}
     assert density_coverage(REAL, REAL)['coverage'] == 1
     assert precision_recall(REAL, REAL + 1000) == {'precision': 0, 'recall': 0}
+
+
+def test_repeated_pictures_lie_on_the_edges_of_each_others_balls():
+    """Which precision and recall count in, as torch-fidelity, and density and coverage do not, as prdc."""
+    repeated = np.repeat(REAL[:60], 6, axis=0)
+    assert precision_recall(repeated, repeated) == {'precision': 1, 'recall': 1}
+    assert density_coverage(repeated, repeated) == {'density': 0, 'coverage': 0}
+    fakes = np.concatenate([repeated[:30], FAKE[:100] + 1000])
+    assert precision_recall(repeated, fakes)['precision'] == pytest.approx(30 / 130)
+
+
+def test_what_is_not_finite_has_no_distance():
+    broken = REAL[:50].copy()
+    broken[3, 2] = np.nan
+    assert np.isnan(frechet_distance(exact_moments(broken), exact_moments(REAL)))
+
+
+def test_a_single_block_has_no_deviation():
+    assert kernel_distance(REAL[:50], FAKE[:50])[1] is None
+    assert kernel_distance(REAL[:50], FAKE[:60])[1] > 0
 
 
 def test_the_inception_score_at_its_ends():

@@ -18,7 +18,7 @@ from gan_jax.metrics.torchscript import torchscript_name
 from gan_jax.metrics.train_small_cnn import accuracy, labelled
 from gan_jax.metrics.weights import file_sha256, filled
 
-# Of the last of two pictures, printed by tests/test_peers.py's `print_references`: every 256th feature (160th
+# Of the last of two pictures, printed by tests/test_metric_peers.py's `print_references`: every 256th feature (160th
 # for EfficientNet), the mean feature of both, and every 126th logit (125th).
 INCEPTION = (
     [0.0, 1.7201765, 10.470235, 1.4270728, 0.08523347, 3.3235092, 1.0262384, 12.559447],
@@ -66,6 +66,19 @@ def test_efficientnet_is_the_references():
     np.testing.assert_allclose(logits[1, ::125], of_classes, rtol=1e-4, atol=1e-4)
 
 
+# As public conversions of NVIDIA's file have its names.
+SCRIPTED = {
+    'Conv2d_1a_3x3.conv.weight': 'layers.conv.weight',
+    'Conv2d_4a_3x3.bn.bias': 'layers.conv_4.beta',
+    'Mixed_5b.branch5x5_1.bn.bias': 'layers.mixed.tower.conv.beta',
+    'Mixed_6a.branch3x3dbl_3.conv.weight': 'layers.mixed_3.tower.conv_2.weight',
+    'Mixed_6c.branch7x7dbl_5.bn.running_mean': 'layers.mixed_5.tower_1.conv_4.mean',
+    'Mixed_7a.branch7x7x3_4.bn.running_var': 'layers.mixed_8.tower_1.conv_3.var',
+    'Mixed_7c.branch3x3dbl_3b.bn.running_var': 'layers.mixed_10.tower_1_mixed_conv_1.var',
+    'fc.weight': 'output.weight',
+}
+
+
 def test_torchscripts_names_lead_to_the_same_weights():
     """Batch norms have no scale there; all other arrays are found, none twice."""
     weights = random_weights(InceptionV3())
@@ -76,6 +89,7 @@ def test_torchscripts_names_lead_to_the_same_weights():
         for arrays, rename in ((weights, lambda name: name), (renamed, torchscript_name))
     )
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    assert {name: torchscript_name(name) for name in SCRIPTED} == SCRIPTED
     without = {name: array for name, array in renamed.items() if not name.endswith('bn.weight')}
     scale = filled(InceptionV3(), without, rename=torchscript_name)['params']['Mixed_7c']['branch1x1']['bn'][
         'scale'

@@ -118,6 +118,10 @@ def test_modules_of_torchscript_are_their_fields(torch, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, '__torch__', module)
     net, layer = module.Net(), module.Net()
     layer.weight = tensor(torch, 'FloatStorage', '0', 24, (24,), (1,))
+    lists = types.ModuleType('torch.jit._pickle')
+    lists.build_intlist = type('build_intlist', (), {'__module__': lists.__name__})
+    monkeypatch.setitem(sys.modules, 'torch.jit._pickle', lists)
+    layer.padding = Made(lists.build_intlist, [0, 1])
     net.layers, net.training, net.itself = layer, False, net  # a pickle may hold itself
     found = read_tensors(write_archive(tmp_path / 'net.pt', net, STORAGES))
     assert list(found) == ['layers.weight']

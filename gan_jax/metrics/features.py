@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import parallel
@@ -93,7 +94,7 @@ def feature_step(network: FeatureNetwork, columns: Callable, keeps: bool, axis_n
             features, logits = network.apply(resident['network'], images)
             kept = gather((features, logits)) if keeps else ()
             seen[name] = moments(features, weight, axis_name), kept
-        return state, (seen, {name: total(error @ weight) for name, error in errors.items()})
+        return state, (seen, {name: total(jnp.sum(error * weight)) for name, error in errors.items()})
 
     return step
 

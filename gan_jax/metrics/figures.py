@@ -9,10 +9,11 @@ from gan_jax.base import UserError
 from gan_jax.metrics.features import Seen
 from gan_jax.metrics.frechet import frechet_distance
 from gan_jax.metrics.inception_score import SPLITS, inception_score
-from gan_jax.metrics.kernel import SUBSET_SIZE, kernel_distance
+from gan_jax.metrics.kernel import SEED, SUBSET_SIZE, SUBSETS, kernel_distance
 from gan_jax.metrics.modes import mode_coverage, stacked_modes
 from gan_jax.metrics.neighbours import density_coverage, precision_recall
 
+BLOCKS = f'{SUBSETS} blocks of {SUBSET_SIZE:,}, chosen by seed {SEED}'
 NUM_CLASSES = 10  # of a channel of stacked pictures
 
 
@@ -24,6 +25,7 @@ class Metric(NamedTuple):
     least: int  # pictures in each set
     needs_features: bool = True  # of each picture, beyond their moments
     needs_reals: bool = True
+    settings: str = ''  # what its figures depend on besides features
 
 
 def _frechet(name_of: Callable, real: Seen, fake: Seen, source) -> dict[str, float]:
@@ -43,8 +45,8 @@ def _stacked(name_of: Callable, real: Seen, fake: Any, source) -> dict[str, floa
     return stacked_modes(classes, NUM_CLASSES)
 
 
-def _with_deviation(name: str, mean: float, deviation: float) -> dict[str, float]:
-    return {name: mean, f'{name} sd': deviation}
+def _with_deviation(name: str, mean: float, deviation: float | None) -> dict[str, float]:
+    return {name: mean} if deviation is None else {name: mean, f'{name} sd': deviation}
 
 
 def _first(found: dict[str, float]) -> float:
@@ -53,10 +55,20 @@ def _first(found: dict[str, float]) -> float:
 
 METRICS = {
     'fd': Metric(_frechet, lambda found: -_first(found), least=2, needs_features=False),
-    'kid': Metric(_kernel, lambda found: -_first(found), least=2),
-    'pr': Metric(lambda _, real, fake, __: precision_recall(real.features, fake.features), _first, least=4),
-    'dc': Metric(lambda _, real, fake, __: density_coverage(real.features, fake.features), _first, least=6),
-    'is': Metric(_score, _first, least=SPLITS, needs_reals=False),
+    'kid': Metric(_kernel, lambda found: -_first(found), least=2, settings=BLOCKS),
+    'pr': Metric(
+        lambda _, real, fake, __: precision_recall(real.features, fake.features),
+        _first,
+        least=4,
+        settings='third neighbours',
+    ),
+    'dc': Metric(
+        lambda _, real, fake, __: density_coverage(real.features, fake.features),
+        _first,
+        least=6,
+        settings='fifth neighbours',
+    ),
+    'is': Metric(_score, _first, least=SPLITS, needs_reals=False, settings=f'{SPLITS} parts'),
     'stacked': Metric(_stacked, _first, least=1, needs_reals=False),
 }
 # Of points, whose modes are known.
@@ -87,6 +99,11 @@ def figures(metrics, name_of: Callable, real: Seen | None, fake: Seen, source=No
     return found
 
 
+def settings(metrics) -> dict[str, str]:
+    """What the figures of each depend on besides features, by name."""
+    return {name: ALL[name].settings for name in metrics if ALL[name].settings}
+
+
 def needs_features(metrics) -> bool:
     """Whether any of them looks at more than moments."""
     return any(ALL[name].needs_features for name in metrics)
@@ -112,7 +129,10 @@ def too_few(metrics, name_of: Callable, num_features: int, number: int) -> list[
             f'{name_of("FID", "FD")}: {number} pictures are no more than its {num_features} features, and '
             f'it comes out too large; takes {num_features + 1} or more'
         )
-    if 'kid' in metrics and number < SUBSET_SIZE:
+    if 'kid' in metrics and number <= SUBSET_SIZE:
         name = name_of('KID', 'KD')
-        told.append(f'{name}: {number} pictures make small blocks; takes {SUBSET_SIZE} for the usual ones')
+        told.append(
+            f'{name}: {number} pictures make small blocks, or one that is all of them and has no deviation; '
+            f'takes more than {SUBSET_SIZE} for the usual ones'
+        )
     return told

@@ -1,10 +1,14 @@
 """The Fréchet distance of two sets of features, from their means and covariances (Heusel et al. 2017)."""
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+# Where matrix products are short of bits, as on GPUs and TPUs, small eigenvalues would be noise.
+EXACT = jax.lax.Precision.HIGHEST
 
 
 class Moments(NamedTuple):
@@ -27,10 +31,9 @@ def moments(features, weights, axis_name: str | None = None) -> Moments:
     """
     total = (lambda x: jax.lax.psum(x, axis_name)) if axis_name else lambda x: x
     count = total(jnp.sum(weights))
-    mean = total(weights @ features) / count
+    mean = total(jnp.matmul(weights, features, precision=EXACT)) / count
     centred = (features - mean[None]) * weights[:, None]
-    # Where matrix products are short of bits, as on TPUs, small eigenvalues would be noise.
-    scatter = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)
+    scatter = jnp.matmul(centred.T, centred, precision=EXACT)
     return Moments(count, mean, total(scatter))
 
 
@@ -51,11 +54,13 @@ def merged(a: Moments, b: Moments) -> Moments:
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """|μ_a - μ_b|² + tr(Σ_a + Σ_b - 2 (Σ_a Σ_b)^½), in float64; never below 0.
+    """|μ_a - μ_b|² + tr(Σ_a + Σ_b - 2 (Σ_a Σ_b)^½), in float64; never below 0, NaN of what is not finite.
 
     The trace of the root is the sum of the singular values of Σ_a^½ Σ_b^½, which covariances without full
     rank, as those of few features are, leave as exact as others: no root is taken of a product's rounding.
     """
+    if not all(np.isfinite(each).all() for each in (*a, *b)):
+        return math.nan
     step = np.asarray(a.mean, np.float64) - b.mean
     singular = np.linalg.svd(_root(a.covariance) @ _root(b.covariance), compute_uv=False)
     distance = step @ step + np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.sum(singular)

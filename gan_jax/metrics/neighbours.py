@@ -11,10 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 ROWS = 256  # of the matrix of distances at a time
+# A distance is a difference of squares in float32, and off by less than so much of those.
+ROUNDING = 4e-6
+INSIDE, WITH_EDGE = 1, -1  # what counts as in a ball: repeated pictures lie on the edges of each other's
 
 
 def precision_recall(real, fake, k: int = 3) -> dict[str, float]:
     """'precision', the share of fakes in a real's ball, and 'recall', that of reals in a fake's.
+
+    A ball has its edge, as in the paper's equation 1.
 
     Args:
         real, fake: features [N, D] and [M, D], more than `k` of each.
@@ -22,20 +27,21 @@ def precision_recall(real, fake, k: int = 3) -> dict[str, float]:
     """
     real, fake = _centred(real, fake)
     return {
-        'precision': float(jnp.mean(_balls_around(fake, real, _radii(real, k)) > 0)),
-        'recall': float(jnp.mean(_balls_around(real, fake, _radii(fake, k)) > 0)),
+        'precision': float(jnp.mean(_balls_around(fake, real, _radii(real, k), WITH_EDGE) > 0)),
+        'recall': float(jnp.mean(_balls_around(real, fake, _radii(fake, k), WITH_EDGE) > 0)),
     }
 
 
 def density_coverage(real, fake, k: int = 5) -> dict[str, float]:
     """'density', the reals' balls that a fake lies in, over k, and 'coverage', the share with a fake in them.
 
-    The arguments are those of `precision_recall`. Density may be above 1.
+    A ball is without its edge, as in the authors' code. Density may be above 1. The arguments are those of
+    `precision_recall`.
     """
     real, fake = _centred(real, fake)
     radii = _radii(real, k)
     return {
-        'density': float(jnp.mean(_balls_around(fake, real, radii)) / k),
+        'density': float(jnp.mean(_balls_around(fake, real, radii, INSIDE)) / k),
         'coverage': float(jnp.mean(_nearest(real, fake) < radii)),
     }
 
@@ -47,9 +53,10 @@ def _centred(real, fake):
 
 
 def _squared_distances(x, features):
-    """From x [D] to each of features [N, D]: [N]."""
+    """From x [D] to each of features [N, D]: [N], and what rounding may have them off by."""
     product = jnp.matmul(features, x, precision=jax.lax.Precision.HIGHEST)
-    return jnp.sum(x**2) + jnp.sum(features**2, axis=1) - 2 * product
+    squares = jnp.sum(x**2) + jnp.sum(features**2, axis=1)
+    return squares - 2 * product, ROUNDING * squares
 
 
 @partial(jax.jit, static_argnames='k')
@@ -57,7 +64,7 @@ def _radii(features, k):
     """The squared distance of each of [N, D] to its k-th nearest neighbour: [N]."""
 
     def radius(place):
-        distances = _squared_distances(features[place], features).at[place].set(jnp.inf)
+        distances = _squared_distances(features[place], features)[0].at[place].set(jnp.inf)
         for _ in range(k - 1):  # on a CPU a fifth of the time that `top_k` takes
             distances = distances.at[jnp.argmin(distances)].set(jnp.inf)
         return jnp.min(distances)
@@ -66,12 +73,17 @@ def _radii(features, k):
 
 
 @jax.jit
-def _balls_around(features, centres, radii):
-    """In how many of the balls each of features lies: [N]."""
-    return jax.lax.map(lambda x: jnp.sum(_squared_distances(x, centres) < radii), features, batch_size=ROWS)
+def _balls_around(features, centres, radii, edge):
+    """In how many of the balls each of features lies, `INSIDE` or `WITH_EDGE`: [N]."""
+
+    def count(x):
+        distances, rounding = _squared_distances(x, centres)
+        return jnp.sum(distances + edge * rounding < radii)
+
+    return jax.lax.map(count, features, batch_size=ROWS)
 
 
 @jax.jit
 def _nearest(features, others):
-    """The squared distance of each of features to the nearest of the others: [N]."""
-    return jax.lax.map(lambda x: jnp.min(_squared_distances(x, others)), features, batch_size=ROWS)
+    """The squared distance of each of features to the nearest of the others, if anything too large: [N]."""
+    return jax.lax.map(lambda x: jnp.min(sum(_squared_distances(x, others))), features, batch_size=ROWS)

@@ -16,13 +16,17 @@ from gan_jax.metrics.small_cnn import SmallCNN
 from gan_jax.metrics.torchscript import torchscript_name
 from gan_jax.metrics.weights import file_sha256, filled, read_arrays
 
+BILINEAR = 'bilinear without smoothing, as TensorFlow 1'
+PADDED = f'to 32 pixels, smaller ones in the middle of black, larger ones {BILINEAR}'
 STACKED = 'stacked_cnn'  # the small one on each channel by itself, as of stacked MNIST
-# Of pictures, by name: the network, the channels that it takes, the features that it gives.
+STACKED_CHANNELS = 3
+# Of pictures, by name: the network, the channels that it takes, the features that it gives, and how pictures
+# become as large as it takes them.
 NETWORKS = {
-    'small_cnn': (SmallCNN(), 1, 128),
-    STACKED: (SmallCNN(), 3, 384),
-    'efficientnet_lite0': (EfficientNetLite0(), 3, 1280),
-    'inception_v3': (InceptionV3(), 3, 2048),
+    'small_cnn': (SmallCNN(), 1, 128, PADDED),
+    STACKED: (SmallCNN(), STACKED_CHANNELS, 384, PADDED),
+    'efficientnet_lite0': (EfficientNetLite0(), 3, 1280, f'to 224 pixels, {BILINEAR}'),
+    'inception_v3': (InceptionV3(), 3, 2048, f'to 299 pixels, {BILINEAR}'),
 }
 POINTS = 'points'  # in place of a network, where examples are their own features
 # Of the files with the weights of the original FID: PyTorch's state dict, and NVIDIA's TorchScript.
@@ -43,11 +47,13 @@ class FeatureNetwork(NamedTuple):
     num_features: int
     channels: int
     sha256: str  # of the file with its weights
+    resize: str = ''  # how pictures are made as large as it takes them
 
     @property
     def protocol(self) -> dict[str, Any]:
         """What a figure depends on, by name."""
         facts = {'network': self.name, 'features': self.num_features, 'weights sha256': self.sha256}
+        facts['resize'] = self.resize
         return {name: fact for name, fact in facts.items() if fact}
 
     def name_of(self, original: str, general: str) -> str:
@@ -69,7 +75,7 @@ def open_network(name: str, weights: str, flag: str = '--weights') -> FeatureNet
     if name == POINTS:
         return FeatureNetwork(name, (), lambda params, points: (points, points), 2, 2, '')
     path = Path(weights) if weights else _packaged(name, flag)
-    module, channels, num_features = NETWORKS[name]
+    module, channels, num_features, resize = NETWORKS[name]
     try:
         arrays = read_arrays(path)
         is_torchscript = any(array.startswith('layers.') for array in arrays)
@@ -83,16 +89,16 @@ def open_network(name: str, weights: str, flag: str = '--weights') -> FeatureNet
     apply = functools.partial(_of_pictures, module.apply, channels)
     if name == STACKED:
         apply = functools.partial(_of_channels, functools.partial(_of_pictures, module.apply, 1))
-    return FeatureNetwork(name, variables, apply, num_features, channels, sha256)
+    return FeatureNetwork(name, variables, apply, num_features, channels, sha256, resize)
 
 
 def _of_pictures(apply: Callable, channels: int, params, images):
     """What a network sees in images as 8-bit pictures, as which they are saved, and in as many channels."""
     pixels = jnp.rint((jnp.clip(images, -1, 1) + 1) * 127.5)
-    if images.shape[-1] != channels:
-        # A gray picture to a network of colours is one of three equal channels; Rec. 601 the other way round.
-        pixels = jnp.repeat(pixels, 3, -1) if channels == 3 else _gray(pixels)
     with jax.default_matmul_precision('float32'):  # GPUs and TPUs would take fewer bits, and figures differ
+        if images.shape[-1] != channels:
+            # Gray to a network of colours is three equal channels; Rec. 601 the other way round.
+            pixels = jnp.repeat(pixels, 3, -1) if channels == 3 else _gray(pixels)
         return apply(params, pixels)
 
 

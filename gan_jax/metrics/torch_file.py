@@ -27,6 +27,8 @@ TYPES = {
     'ByteStorage': '<u1',
     'BoolStorage': '?',
 }
+# What a module of TorchScript has its lists made by.
+LISTS = ('build_intlist', 'build_doublelist', 'build_boollist', 'build_tensorlist')
 
 
 class Storage(NamedTuple):
@@ -86,6 +88,8 @@ class _Unpickler(pickle.Unpickler):
             return lambda tensor, *rest: tensor
         if module == 'torch' and name in TYPES:
             return np.dtype(TYPES[name])
+        if module == 'torch.jit._pickle' and name in LISTS:
+            return lambda values: values
         if module == '__torch__' or module.startswith('__torch__.'):
             return Module
         raise ValueError(f'it asks for {module}.{name}, which is no tensor')

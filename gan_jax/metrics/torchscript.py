@@ -77,13 +77,14 @@ BLOCKS = {
     'Mixed_7b': BLOCK_E,
     'Mixed_7c': BLOCK_E,
 }
+# Of a convolution and its batch norm, which are one module there; the norm has no scale.
+LEAVES = {'conv.weight': 'weight', 'bn.bias': 'beta', 'bn.running_mean': 'mean', 'bn.running_var': 'var'}
 
 
 def torchscript_name(name: str) -> str:
-    """'Mixed_5b.branch5x5_1.conv.weight' -> 'layers.mixed.tower.conv.conv.weight'."""
+    """'Mixed_5b.branch5x5_1.bn.bias' -> 'layers.mixed.tower.conv.beta'."""
     if name.startswith('fc.'):
         return name.replace('fc.', 'output.')
-    top, *rest = name.split('.')
-    if top in BLOCKS:
-        rest[0] = BLOCKS[top][rest[0]]
-    return '.'.join(['layers', TOP[top], *rest])
+    top, *block, module, leaf = name.split('.')
+    leaf = f'{module}.{leaf}'
+    return '.'.join(['layers', TOP[top], *(BLOCKS[top][part] for part in block), LEAVES.get(leaf, leaf)])
