@@ -26,13 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.peer import HERE, peer_python
 from gan_jax import cli, fields
-from gan_jax.base import TrainingFailed
+from gan_jax.base import TrainingFailed, UserError
 from gan_jax.config import load_config, to_json
 from gan_jax.data.domains import open_domains
 from gan_jax.gans import load_system
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT / 'docs/results.jsonl'
+PEERS = ('gan', 'dcgan')  # systems that the PyTorch side trains from start to end
 AVERAGED, AS_THEY_ARE = 'averaged', 'as they are'  # the generator's weights
 
 
@@ -50,6 +51,13 @@ def main(arguments: list[str]) -> None:
     overrides, others = cli.config_overrides(arguments)
     options = parser.parse_args(others)
     config: Any = load_config(options.config, overrides)
+    out, keep = Path(options.out), options.keep
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')
+    if keep and Path(keep).exists():
+        raise UserError(f'--keep: {keep!r} is there already; takes a new folder')
+    if options.peer and config.system not in PEERS:
+        raise UserError(f'--peer: {config.system} is not written there; takes {", ".join(PEERS)}')
     changed = {name: value for name, value in overrides.items() if name != 'data.data_dir'}
     about = {'config': Path(options.config).stem, 'changed': changed, 'trainer': 'gan_jax'} | surroundings()
     train = trained
@@ -57,14 +65,14 @@ def main(arguments: list[str]) -> None:
         about['trainer'], train = 'pytorch', trained_peer
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            workdir = Path(options.keep or folder) / f'{about["config"]}_{about["trainer"]}_{seed}'
+            workdir = Path(keep or folder) / f'seed_{seed}'
             result = train(options, {**overrides, 'seed': str(seed)}, workdir)
         images = sum(
             stage.num_steps * stage.images_per_step for stage in load_system(config.system).stages(config)
         )
         line = json.dumps({**about, 'seed': seed, 'images': images, **result})
         print(line, flush=True)
-        with open(options.out, 'a') as lines:
+        with open(out, 'a') as lines:
             print(line, file=lines)
 
 
@@ -105,7 +113,8 @@ def timed(command: list) -> tuple[str, float]:
     seconds = time.perf_counter() - started
     if run.returncode:
         told = [line for line in run.stderr.splitlines() if not re.match(r'[IWEF]\d{4} ', line)]  # XLA's log
-        raise TrainingFailed(f'the run ended with code {run.returncode}: {told[-1]}')
+        last = told[-1] if told else 'it said nothing'
+        raise TrainingFailed(f'the run ended with code {run.returncode}: {last}')
     return run.stdout, seconds
 
 

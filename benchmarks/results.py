@@ -6,6 +6,7 @@ config that nobody has recorded yet stands in the last table with its command, a
 
 import ast
 import json
+import math
 import statistics
 import sys
 from pathlib import Path
@@ -14,6 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.record import RECORDED, ROOT
 from gan_jax import cli
+from gan_jax.config import load_config
+from gan_jax.data.points import MIXTURES
+from gan_jax.data.source import EMBEDDED
+from gan_jax.data.stacked import PREFIX
+from gan_jax.evaluate import with_counts
 from gan_jax.outcome import mean_and_sd
 from gan_jax.pictures import write_atomically
 
@@ -25,23 +31,26 @@ Made by `python benchmarks/results.py` from the runs in [results.jsonl](results.
 sample standard deviation over the seeds. The generator is measured with its weights averaged over training,
 and as they are at the end; below a table stands what all of its rows share, and
 [evaluation.md](evaluation.md) says what that means. Time is that of the training of one seed, compilation and
-its own evaluations included. A figure compares with those of its own table, and with no others.
+what it writes and its own evaluations included, which the PyTorch side does not have; other work ran beside.
+A figure compares with those of its own table, and with no others.
 """
 # Of a protocol: rows that agree in these are one table.
-MEASURED_BY = ('reals', 'split', 'network', 'weights sha256')
-# By data set: who reports it, of what, and modes, share of high quality in percent, reverse KL as there.
+MEASURED_BY = ('reals', 'split', 'network', 'weights sha256', 'number of fakes', 'number of reals')
+# By data set: who reports it, of what, and modes, share of high quality and reverse KL as in their tables.
 PUBLISHED_MODES = {
     '25_gaussians': [
-        ('Srivastava et al. 2017', 'GAN', '3.3', '0.5', ''),
-        ('Srivastava et al. 2017', 'VEEGAN', '24.6', '40', ''),
-        ('Lin et al. 2018', 'GAN', '17.3 ± 0.8', '94.8 ± 0.7', '0.70 ± 0.07'),
-        ('Lin et al. 2018', 'PacGAN2', '23.8 ± 0.7', '91.3 ± 0.8', '0.14 ± 0.04'),
+        ('Srivastava et al. 2017', 'GAN', '3.3', '0.005', ''),
+        ('Srivastava et al. 2017', 'VEEGAN', '24.6', '0.40', ''),
+        ('Lin et al. 2018', 'GAN', '17.3 ± 0.8', '0.948 ± 0.007', '0.70 ± 0.07'),
+        ('Lin et al. 2018', 'PacGAN2', '23.8 ± 0.7', '0.913 ± 0.008', '0.14 ± 0.04'),
+        ('Lin et al. 2018', 'PacGAN4', '24.8 ± 0.2', '0.936 ± 0.006', '0.04 ± 0.01'),
     ],
     '8_gaussians': [
-        ('Srivastava et al. 2017', 'GAN', '1', '99.3', ''),
-        ('Srivastava et al. 2017', 'VEEGAN', '8', '52.9', ''),
-        ('Lin et al. 2018', 'GAN', '6.3 ± 0.5', '98.2 ± 0.2', '0.45 ± 0.09'),
-        ('Lin et al. 2018', 'PacGAN2', '7.9 ± 0.1', '95.6 ± 2.0', '0.07 ± 0.03'),
+        ('Srivastava et al. 2017', 'GAN', '1', '0.993', ''),
+        ('Srivastava et al. 2017', 'VEEGAN', '8', '0.529', ''),
+        ('Lin et al. 2018', 'GAN', '6.3 ± 0.5', '0.982 ± 0.002', '0.45 ± 0.09'),
+        ('Lin et al. 2018', 'PacGAN2', '7.9 ± 0.1', '0.956 ± 0.020', '0.07 ± 0.03'),
+        ('Lin et al. 2018', 'PacGAN4', '7.8 ± 0.1', '0.959 ± 0.014', '0.07 ± 0.02'),
     ],
 }
 # By config: what others report of the same paper's method, by protocols of their own.
@@ -69,13 +78,15 @@ def page(runs: list[dict]) -> str:
     """The whole page, Markdown."""
     parts, groups = [INTRODUCTION], {}
     for run in runs:
-        groups.setdefault(tuple(run['protocol'].get(name) for name in MEASURED_BY), []).append(run)
-    for (reals, *_), group in groups.items():
-        parts += [f'## {reals}, {group[0]["protocol"]["network"]}\n', *measured(group)]
+        how = json.dumps([run['protocol'].get(name) for name in MEASURED_BY])
+        groups.setdefault(how, []).append(run)
+    for group in groups.values():
+        reals, network = (shorten(group[0]['protocol'][name]) for name in ('reals', 'network'))
+        parts += [f'## {reals}, {network}\n', *measured(group)]
         if published := PUBLISHED_MODES.get(reals):
-            heading = ['published by', 'of', 'modes', 'high quality, %', 'reverse KL']
+            heading = ['published by', 'of', 'modes', 'high_quality', 'reverse_kl']
             parts.append(table([heading, *published]))
-    known = {run['config'] for run in runs}
+    known = {run['config'] for run in runs if run['trainer'] == 'gan_jax' and not run['changed']}
     parts += ['## Without figures so far\n', not_yet(known)]
     return '\n'.join(parts)
 
@@ -86,7 +97,7 @@ def measured(runs: list[dict]) -> list[str]:
     shared = {
         name: value
         for name, value in protocols[0].items()
-        if name == 'seed' or all(protocol.get(name) == value for protocol in protocols)
+        if all(protocol.get(name) == value for protocol in protocols)
     }
     has_pixels = 'resolution' not in shared
     rows, figures = [], {}
@@ -96,12 +107,13 @@ def measured(runs: list[dict]) -> list[str]:
             figures |= dict.fromkeys(columns)
             pixels = [str(first['protocol']['resolution'])] if has_pixels else []
             rows.append(([name_of(first), label, *pixels, f'{first["images"]:,}'], columns, of_config))
-    heading = ['run', 'generator', *(['pixels'] if has_pixels else []), 'images seen', *figures]
+    names = [with_counts(figure, shared) for figure in figures]
+    heading = ['run', 'generator', *(['pixels'] if has_pixels else []), 'images seen', *names]
     lines = [[*heading, 'seeds', 'time', 'with', 'commit']]
     for start, columns, of_config in rows:
         numbers = [spread(columns[figure]) if figure in columns else '' for figure in figures]
         lines.append([*start, *numbers, *circumstances(of_config)])
-    told = ', '.join(f'{name} {shorten(value)}' for name, value in shared.items())
+    told = ' · '.join(f'{name} {shorten(value)}' for name, value in shared.items())
     return [table(lines), f'{told}.\n']
 
 
@@ -112,8 +124,9 @@ def columns_of(runs: list[dict]) -> dict[str, dict[str, list]]:
         for name in figures:
             if not name.endswith(' sd'):  # within one evaluation
                 way, _, figure = name.rpartition(' ')
+                label = f'{way}, {weights}' if way else weights
                 column = [run['figures'][weights][name] for run in runs]
-                found.setdefault(way or weights, {})[figure] = column
+                found.setdefault(label, {})[figure] = column
     return found
 
 
@@ -132,12 +145,17 @@ def not_yet(known: set[str]) -> str:
     rows = [['config', 'what', 'command', 'published']]
     for path in sorted((ROOT / 'configs').glob('*.py')):
         if path.stem not in known:
-            text = path.read_text()
-            what = str(ast.get_docstring(ast.parse(text))).partition('\n')[0].rstrip('.')
-            data = ' --config.data.data_dir=DIR' if 'data_dir=' in text else ''
+            what = str(ast.get_docstring(ast.parse(path.read_text()))).partition('\n')[0].rstrip('.')
+            data = '' if has_its_data(load_config(str(path), {}).data) else ' --config.data.data_dir=DIR'
             command = f'`python benchmarks/record.py --config=configs/{path.name}{data}`'
             rows.append([_link(path.stem), what, command, PUBLISHED.get(path.stem, '')])
     return table(rows)
+
+
+def has_its_data(data) -> bool:
+    """Whether `config.data` is made, or comes with the package."""
+    names = [data.name] if isinstance(data.name, str) else data.name
+    return all(name in MIXTURES or (EMBEDDED / name.removeprefix(PREFIX)).is_dir() for name in names)
 
 
 def name_of(run: dict) -> str:
@@ -148,16 +166,21 @@ def name_of(run: dict) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """Mean ± sample standard deviation, to what the latter leaves of the digits."""
+    """Mean ± sample standard deviation, the latter to two digits and the mean to as many places."""
     mean, deviation = mean_and_sd(values)
     if mean is None:
         return 'not finite'
-    return f'{mean:.3g}' + ('' if deviation is None else f' ± {deviation:.2g}')
+    if not deviation:
+        return f'{mean:.4g}' + ('' if deviation is None else ' ± 0')
+    places = max(0, 1 - math.floor(math.log10(deviation)))
+    return f'{mean:.{places}f} ± {deviation:.{places}f}'
 
 
 def shorten(value) -> str:
-    """A number with its thousands, a hash by its first digits."""
+    """A number with its thousands, several values side by side, a hash by its first digits."""
     text = f'{value:,}' if isinstance(value, int) else str(value)
+    if isinstance(value, list | tuple):
+        text = ', '.join(map(str, value))
     return f'{text[:12]}…' if len(text) == 64 else text
 
 

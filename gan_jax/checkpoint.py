@@ -139,9 +139,11 @@ class Checkpoints:
         self._writing = self._thread.submit(self._write, self._copy, best)
 
     def is_best(self, rank: float) -> bool:
-        """Whether none of the checkpoints has a rank as high as that."""
+        """Whether none of the checkpoints has a rank as high as that, which has to be a number."""
         self.wait()
-        return all(rank > manifest.rank(self.folder / str(step)) for step in self.steps())
+        return math.isfinite(rank) and all(
+            rank > manifest.rank(self.folder / str(step)) for step in self.steps()
+        )
 
     def best(self) -> int | None:
         """The step of the best so far; None where the run has not measured itself."""

@@ -78,17 +78,24 @@ class Records:
             elif found:
                 self.nonfinite.setdefault(place, found)
 
-    def log(self, dispatch: Dispatch, metrics, speed: dict[str, float]) -> None:
-        """A line of numbers for each member; `speed` is that of all together."""
+    def log(self, dispatch: Dispatch, metrics, speed: dict[str, float], figures: dict | None = None) -> None:
+        """A line of numbers for each member.
+
+        Args:
+            dispatch: the last one.
+            metrics: of all members in it.
+            speed: of all together, see `Stopwatch.read`.
+            figures: by a member's place, how good its generator is.
+        """
         every, step, kimg = fetched(metrics), dispatch.last_step, dispatch.last_image / 1000
         own_speed = dict(speed)
         if speed:
             own_speed['images_per_second'] /= len(self.members)
         for place in self.living():
             name, values, config = self.members[place]
-            own = member(every, place)
-            self.records[place].log(dispatch, own, own_speed, self.nonfinite.pop(place, ''))
-            self.lines[place] = finite(member(own, -1) | own_speed)
+            own, measured = member(every, place), own_speed | (figures or {}).get(place, {})
+            self.records[place].log(dispatch, own, measured, self.nonfinite.pop(place, ''))
+            self.lines[place] = finite(member(own, -1) | measured)
             facts = {'step': step, 'kimg': kimg, 'member': name, 'seed': config.seed, **values}
             append_record(self.path, facts | self.lines[place])
         means = {name: np.mean(values[self.living(), -1]) for name, values in every.items()}

@@ -97,10 +97,11 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             programs,
             place=lambda player: player,
         )
-        evaluations = []
+        evaluations, doubts = [], []
         if config.evaluate_every_steps:  # here at the end alone
             look = open_look(config.evaluation, devices, programs)
             evaluation = Evaluation(config, look, config.seed)
+            doubts = evaluation.doubts()
             evaluations = [evaluation.with_seed(member.config.seed) for member in members]
         firsts = [next(schedule(stage.first_step)) for stage in [*heaviest(stages), stages[0]]]
         for dispatch in firsts:
@@ -109,8 +110,10 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             check_memory(steps, dispatch, number, devices)
 
         stack.enter_context(locked(workdir))
-        records = Records(members, workdir, stages, spreads)
-        stack.enter_context(records.files(last_dispatch(stages)))
+        end, records = last_dispatch(stages), Records(members, workdir, stages, spreads)
+        stack.enter_context(records.files(end))
+        for doubt in doubts:
+            say(doubt)
         stalled = StalledInput(config.watchdogs.stalled_input_seconds, lambda: False, say)
         items = stack.enter_context(contextlib.closing(items_of(members, schedule, layout, stalled)))
         stack.enter_context(jax.transfer_guard('disallow'))
@@ -146,18 +149,25 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
                 break
             for watch in (stopwatch, whole):
                 watch.count(number * dispatch.num_steps * stage.images_per_step)
-            if log:
+            if log and step < end.last_step:
                 records.log(dispatch, metrics, stopwatch.read())
                 stopwatch.restart()
             if sample:
                 records.sample(dispatch, samplers.columns(stage, state))
-        speed = whole.read() if whole.is_running else {}
-        ends, hashes = ensemble.fetched(without_typed_key(state)), {}
-        for place in records.living():
-            own = ensemble.member(ends, place)
-            if evaluations:
-                records.lines[place] |= measured(evaluations[place], members[place], stage, own)
-            hashes[place] = saved(records.records[place], own)
+        last, speed = stopwatch.read(), whole.read() if whole.is_running else {}
+        states = ensemble.fetched(without_typed_key(state))
+        ends = {place: ensemble.member(states, place) for place in records.living()}
+        hashes = {place: saved(records.records[place], own) for place, own in ends.items()}
+        figures = {}
+        if evaluations:  # with all ends safe
+            for place, own in ends.items():
+                figures[place] = measured(evaluations[place], members[place], stage, own)
+        if ends:
+            records.log(dispatch, metrics, last, figures)
+        for place in ends:
+            with surviving(step, 'curves.png'):
+                record = records.records[place]
+                save_last_pictures(record.workdir, read_records(record.workdir / 'metrics.jsonl'))
         runs, speed = records.outcomes(hashes), speed.get('images_per_second')
         return Result(runs, step, speed, programs.all_seconds())
 
@@ -236,7 +246,5 @@ def saved(record: Record, state) -> str:
     checkpoints = Checkpoints(record.workdir, record.config.keep_checkpoints, record.say)
     with contextlib.closing(checkpoints):
         checkpoints.save(on_device)
-        check_saved(checkpoints, record.last_step)
-    with surviving(record.last_step, 'curves.png'):
-        save_last_pictures(record.workdir, read_records(record.workdir / 'metrics.jsonl'))
+        check_saved(checkpoints, int(state.step))
     return state_sha256(state)

@@ -9,7 +9,7 @@ from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.neighbours import density_coverage, precision_recall
 
-REFERENCE = {  # printed by tests/test_metric_peers.py's `print_references`, with torch-fidelity 0.4.0 and prdc 0.2
+REFERENCE = {  # printed by `print_references` of test_metric_peers.py, with torch-fidelity 0.4.0 and prdc 0.2
     'fd': 1.333310906820543,
     'fd of few': 31.500671369440653,
     'kid': (1.2831995919407166, 0.2285260469957547),

@@ -18,8 +18,8 @@ from gan_jax.metrics.torchscript import torchscript_name
 from gan_jax.metrics.train_small_cnn import accuracy, labelled
 from gan_jax.metrics.weights import file_sha256, filled
 
-# Of the last of two pictures, printed by tests/test_metric_peers.py's `print_references`: every 256th feature (160th
-# for EfficientNet), the mean feature of both, and every 126th logit (125th).
+# Of the last of two pictures, printed by `print_references` of test_metric_peers.py: every 256th feature
+# (160th for EfficientNet), the mean feature of both, and every 126th logit (125th).
 INCEPTION = (
     [0.0, 1.7201765, 10.470235, 1.4270728, 0.08523347, 3.3235092, 1.0262384, 12.559447],
     3.3133152,

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from benchmarks import record, results
-from gan_jax.base import TrainingFailed
+from gan_jax.base import TrainingFailed, UserError
 from helpers import ROOT, flags
 
-PROTOCOL = {'seed': 0, 'reals': 'garments', 'split': 'train', 'network': 'small_cnn', 'resolution': 32}
+PROTOCOL = {'reals': 'garments', 'split': 'train', 'network': 'small_cnn', 'resolution': 32}
+PROTOCOL |= {'number of fakes': 10_000, 'number of reals': 2_500}
 # Stands in for the environment with PyTorch: draws gray pictures, as many as an evaluation looks at.
 DRAWS = f"""#!{sys.executable}
 import json, pathlib, sys
@@ -57,10 +58,9 @@ def test_a_run_of_points_is_trained_measured_and_kept(tmp_path):
         assert 0 <= figures['high_quality'] <= 1
         assert figures['reverse_kl'] >= 0
     assert run['figures']['averaged'] != run['figures']['as they are']
-    assert run['protocol']['most fakes'] == 500
+    assert run['protocol']['number of fakes'] == 500
     assert str(tmp_path) not in out.read_text()
-    (config,) = tmp_path.glob('kept/*/config.json')
-    assert json.loads(config.read_text())['seed'] == 3
+    assert json.loads((tmp_path / 'kept/seed_3/config.json').read_text())['seed'] == 3
 
 
 def test_the_other_trainer_is_measured_by_its_pictures(tmp_path):
@@ -87,8 +87,8 @@ def test_a_run_that_fails_is_told(tmp_path):
 def test_seeds_are_a_row_with_their_mean_and_deviation():
     runs = [run_of(seed, 60 + seed, FD=value) for seed, value in enumerate((1.0, 2.0, 3.0))]
     heading, _, row = rows_of(results.page(runs), 'garments, small_cnn')
-    assert heading == ['run', 'generator', 'images seen', 'FD', 'seeds', 'time', 'with', 'commit']
-    assert row[1:] == ['averaged', '192,000', '2 ± 1', '3', '1 min 1 s', 'jax 0.10; 2 cores', 'abc']
+    assert heading == ['run', 'generator', 'images seen', 'FD (10k/2.5k)', 'seeds', 'time', 'with', 'commit']
+    assert row[1:] == ['averaged', '192,000', '2.0 ± 1.0', '3', '1 min 1 s', 'jax 0.10; 2 cores', 'abc']
     assert 'resolution 32' in results.page(runs)
 
 
@@ -96,7 +96,7 @@ def test_what_differs_is_a_row_of_its_own():
     other = run_of(0, pixels=28, changed={'gan.loss': 'hinge'}, FD=4.0)
     page = results.page([run_of(0, FD=1.0), other, run_of(0, trainer='pytorch', FD=8.0)])
     heading, _, *rows = rows_of(page, 'garments, small_cnn')
-    assert [row[heading.index('FD')] for row in rows] == ['1', '4', '8']
+    assert [row[heading.index('FD (10k/2.5k)')] for row in rows] == ['1', '4', '8']
     assert [row[heading.index('pixels')] for row in rows] == ['32', '28', '32']
     assert '`gan.loss=hinge`' in rows[1][0]
     assert rows[2][0].startswith('PyTorch: ')
@@ -112,9 +112,47 @@ def test_each_way_of_a_translation_is_a_row():
         'a_to_b_to_a error': 4.0,
     }
     heading, _, *rows = rows_of(results.page([run_of(0, **ways)]), 'garments, small_cnn')
-    assert heading[3:6] == ['FD', 'KD', 'error']
-    assert [row[1] for row in rows] == ['a_to_b', 'b_to_a', 'a_to_b_to_a']
+    assert heading[3:6] == ['FD (10k/2.5k)', 'KD (10k/2.5k)', 'error']
+    assert [row[1] for row in rows] == [f'{way}, averaged' for way in ('a_to_b', 'b_to_a', 'a_to_b_to_a')]
     assert [row[3:6] for row in rows] == [['1', '2', ''], ['3', '', ''], ['', '', '4']]
+
+
+def test_other_numbers_of_pictures_are_another_table():
+    few = run_of(1, FD=3.0)
+    few['protocol'] = {**few['protocol'], 'number of fakes': 1000}
+    page = results.page([run_of(0, FD=1.0), few])
+    assert page.count('## garments, small_cnn') == 2
+    assert 'FD (1k/2.5k)' in page
+
+
+@pytest.mark.parametrize(
+    ('values', 'expected'),
+    [
+        ([12.31, 12.35], '12.330 ± 0.028'),
+        ([1234.0, 1290.0], '1262 ± 40'),
+        ([25.0, 25.0], '25 ± 0'),
+        ([0.123456], '0.1235'),
+        ([1.0, None], 'not finite'),
+    ],
+)
+def test_a_mean_has_as_many_places_as_its_deviation(values, expected):
+    assert results.spread(values) == expected
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (
+            ['--out=missing/a.jsonl'],
+            '--out: .missing/a.jsonl. will not do; takes a file in a folder that exists',
+        ),
+        (['--keep=/'], '--keep: ./. is there already; takes a new folder'),
+        (['--peer'], '--peer: points is not written there; takes gan, dcgan'),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_trained(arguments, expected):
+    with pytest.raises(UserError, match=expected):
+        record.main([*flags('points'), *arguments])
 
 
 def test_a_config_without_a_run_has_its_command_and_no_number():
@@ -122,6 +160,11 @@ def test_a_config_without_a_run_has_its_command_and_no_number():
     cells = {row[0].partition(']')[0].strip('['): row for row in rows}
     configs = {path.stem for path in (ROOT / 'configs').glob('*.py')}
     assert set(cells) == configs - {'dcgan_fashion_mnist'}
+    changed = results.page(
+        [run_of(0, changed={'num_steps': '2'}, FD=1.0), run_of(0, trainer='pytorch', FD=1.0)]
+    )
+    assert '[dcgan_fashion_mnist]' in changed.partition('## Without figures')[2]
+    assert 'data_dir' not in cells['dcgan_stacked_fashion_mnist'][heading.index('command')]
     command = cells['dcgan_cifar10'][heading.index('command')]
     assert command == (
         '`python benchmarks/record.py --config=configs/dcgan_cifar10.py --config.data.data_dir=DIR`'

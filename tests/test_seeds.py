@@ -371,4 +371,7 @@ def test_each_is_measured_at_its_end(tmp_path):
         last = read_records(tmp_path / member.name / 'metrics.jsonl')[-1]
         assert outcome.metrics['FD-points'] == pytest.approx(last['FD-points'], rel=1e-3)
         assert outcome.metrics['modes'] == last['modes']
+        own = read_records(tmp_path / 'together' / member.name / 'metrics.jsonl')[-1]
+        assert own['FD-points'] == outcome.metrics['FD-points']
+        assert list(own) == list(last)
     assert result.runs[0].metrics['FD-points'] != result.runs[1].metrics['FD-points']

@@ -33,6 +33,8 @@ def main(request: str) -> None:
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision('high')  # TF32 on GPUs, which is JAX's default there
+    if config.gan.latent != 'normal':
+        raise ValueError('draws normal z alone')
     players = importlib.import_module(f'benchmarks.peers.{config.system}').make(config)
     for network in (players.generator, players.discriminator):
         network.to(device, memory_format=torch.channels_last)

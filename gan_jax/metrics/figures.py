@@ -78,6 +78,7 @@ OF_POINTS = {
         lambda found: found['modes'] + found['high_quality'],
         least=1,
         needs_reals=False,  # their source says where their modes are
+        settings='within 3 standard deviations',
     ),
     **{name: METRICS[name] for name in ('fd', 'kid', 'pr', 'dc')},
 }
