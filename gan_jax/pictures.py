@@ -34,7 +34,7 @@ DISTANCES = re.compile(r'(.* )?(FD-\w+|FD|FID)')  # the names of Fréchet distan
 MEASURED = (
     ('Distance from the reals', 'Fréchet distance', 'from zero', DISTANCES),
     ('Precision and recall', 'share of the pictures', 'share', re.compile(r'(.* )?(precision|recall)')),
-    ('Modes', 'modes with a sample of high quality', 'from zero', re.compile('modes')),
+    ('Modes', 'modes covered', 'from zero', re.compile('modes')),
     ('Near a mode', 'share of the points', 'share', re.compile('high_quality')),
 )
 PALETTE = '#0072B2', '#D55E00', '#009E73', '#CC79A7'  # of metrics whose names say no more

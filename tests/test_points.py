@@ -10,12 +10,14 @@ from PIL import Image
 
 from gan_jax import loop, regularizers, sample
 from gan_jax.augment import normalize
+from gan_jax.config import load_config
 from gan_jax.data.domains import example_shape, open_domains
 from gan_jax.data.pipeline import first_images, fits_on_device
 from gan_jax.data.points import MIXTURES, modes, open_points
 from gan_jax.metrics.modes import mode_coverage
 from gan_jax.scatter import COLOURS, scatter
-from helpers import make_gan, small_config
+from gan_jax.writers import read_records
+from helpers import ROOT, make_gan, small_config
 
 
 def mixture(name, split='train'):
@@ -85,6 +87,16 @@ def colours_in(picture):
 
 def rgb(name):
     return tuple(bytes.fromhex(COLOURS[name][1:]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('name', 'num_modes'), [('gan_25_gaussians', 25), ('gan_8_gaussians', 8)])
+def test_the_configs_cover_every_mode(name, num_modes, tmp_path):
+    """As docs/results.md has it, over five seeds; here one."""
+    loop.train(load_config(str(ROOT / f'configs/{name}.py'), {}), tmp_path, jax.local_devices()[:1])
+    last = read_records(tmp_path / 'metrics.jsonl')[-1]
+    assert last['modes'] == num_modes
+    assert last['high_quality'] > 0.9
 
 
 @pytest.mark.parametrize('name', MIXTURES)
