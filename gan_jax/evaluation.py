@@ -73,8 +73,8 @@ class Evaluation:
         self.images = open_domains(config.data, config.evaluation.split, flag)
         if look.network.name == STACKED and config.data.channels != STACKED_CHANNELS:
             raise UserError(
-                f'{flag.replace("split", "network")}: {STACKED} will not do for {config.data.channels} '
-                f'channels; takes pictures of {STACKED_CHANNELS}'
+                f'{flag.replace("split", "network")}: {STACKED!r} will not do where '
+                f'--config.data.channels is {config.data.channels}; takes {STACKED_CHANNELS} there'
             )
         for images in self.images.values():
             check_enough(config.evaluation.metrics, len(images), flag)

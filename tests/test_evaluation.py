@@ -165,6 +165,10 @@ def test_a_run_that_is_to_stop_does_not_wait_for_its_figures(measured, tmp_path)
             {'evaluation__metrics': 'stacked'},
             r'network: .small_cnn. will not do for stacked',
         ),
+        (
+            {'evaluation__metrics': 'stacked', 'evaluation__network': 'stacked_cnn'},
+            r'--config.evaluation.network: .stacked_cnn. will not do where --config.data.channels is 1',
+        ),
         ({'evaluation__network': 'inception_v3'}, r'--config.evaluation.weights: missing for inception_v3'),
     ],
 )
