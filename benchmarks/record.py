@@ -39,6 +39,27 @@ AVERAGED, AS_THEY_ARE = 'averaged', 'as they are'  # the generator's weights
 
 def main(arguments: list[str]) -> None:
     """Reads the command line, and adds a line for each seed as soon as it is measured."""
+    options, overrides, config = parse(arguments)
+    changed = {name: value for name, value in overrides.items() if name != 'data.data_dir'}
+    trainer, train = ('pytorch', trained_peer) if options.peer else ('gan_jax', trained)
+    stages = load_system(config.system).stages(config)
+    about = {
+        **{'config': Path(options.config).stem, 'changed': changed, 'trainer': trainer},
+        **{'images': sum(stage.num_steps * stage.images_per_step for stage in stages)},
+        **surroundings(),
+    }
+    for seed in options.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            workdir = Path(options.keep or folder) / f'seed_{seed}'
+            result = train(options, {**overrides, 'seed': str(seed)}, workdir)
+        line = json.dumps({**about, 'seed': seed, **result})
+        print(line, flush=True)
+        with open(options.out, 'a') as lines:
+            print(line, file=lines)
+
+
+def parse(arguments: list[str]):
+    """(options, overrides of the config, the config); raises UserError."""
     parser = cli.Parser(__doc__)
     add = parser.add_argument
     add('--config', required=True, help='file with get_config(); --config.x=1 sets its x')
@@ -51,29 +72,13 @@ def main(arguments: list[str]) -> None:
     overrides, others = cli.config_overrides(arguments)
     options = parser.parse_args(others)
     config: Any = load_config(options.config, overrides)
-    out, keep = Path(options.out), options.keep
-    if out.is_dir() or not out.absolute().parent.is_dir():
+    if os.path.isdir(options.out) or not Path(options.out).absolute().parent.is_dir():
         raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')
-    if keep and Path(keep).exists():
-        raise UserError(f'--keep: {keep!r} is there already; takes a new folder')
+    if options.keep and os.path.exists(options.keep):
+        raise UserError(f'--keep: {options.keep!r} is there already; takes a new folder')
     if options.peer and config.system not in PEERS:
         raise UserError(f'--peer: {config.system} is not written there; takes {", ".join(PEERS)}')
-    changed = {name: value for name, value in overrides.items() if name != 'data.data_dir'}
-    about = {'config': Path(options.config).stem, 'changed': changed, 'trainer': 'gan_jax'} | surroundings()
-    train = trained
-    if options.peer:
-        about['trainer'], train = 'pytorch', trained_peer
-    for seed in options.seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            workdir = Path(keep or folder) / f'seed_{seed}'
-            result = train(options, {**overrides, 'seed': str(seed)}, workdir)
-        images = sum(
-            stage.num_steps * stage.images_per_step for stage in load_system(config.system).stages(config)
-        )
-        line = json.dumps({**about, 'seed': seed, 'images': images, **result})
-        print(line, flush=True)
-        with open(out, 'a') as lines:
-            print(line, file=lines)
+    return options, overrides, config
 
 
 def trained(options, overrides: dict, workdir: Path) -> dict:

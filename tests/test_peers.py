@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import record
 from gan_jax.config import load_config, to_json
 from gan_jax.gans import load_system
 from gan_jax.latents import example_keys, normal
@@ -187,19 +188,21 @@ def test_a_translations_outputs_losses_and_update():
         np.testing.assert_allclose(metrics['generator_loss'], generator_loss.item(), rtol=1e-4)
 
 
-def test_a_peer_trains_on_pictures_and_draws(tmp_path, capsys):
+@pytest.mark.parametrize('system', record.PEERS)
+def test_a_peer_trains_on_pictures_and_draws(system, tmp_path, capsys):
     """As `benchmarks/record.py --peer` asks for it."""
     train = importlib.import_module('benchmarks.peers.train')
     fields = {'num_steps': '3', 'batch_size': str(BATCH_SIZE), 'evaluation.num_samples': '20'}
-    config = load_config(str(ROOT / 'configs/dcgan_fashion_mnist.py'), fields)
-    np.save(tmp_path / 'images.npy', np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8))
+    config = load_config(str(ROOT / f'configs/{system}_fashion_mnist.py'), fields)
+    size = config.data.resolution
+    np.save(tmp_path / 'images.npy', np.random.default_rng(0).integers(0, 256, (40, size, size, 1), np.uint8))
     train.main(json.dumps({'config': json.loads(to_json(config)), 'workdir': str(tmp_path)}))
     told = json.loads(capsys.readouterr().out)
     assert told['pytorch'] == torch.__version__
     assert told['seconds_of_drawing'] > 0
     pictures = [np.asarray(Image.open(path)) for path in sorted(tmp_path.glob('pictures/*.png'))]
     assert len(pictures) == 20
-    assert all(picture.shape == (32, 32) for picture in pictures)
+    assert all(picture.shape == (size, size) for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) == 20
 
 
