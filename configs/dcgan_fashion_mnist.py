@@ -2,7 +2,7 @@
 
 python train.py --config=configs/dcgan_fashion_mnist.py --workdir=runs/dcgan_fashion_mnist
 
-2 min 33 s on two CPU cores, to a grid of pullovers, trousers, shoes and bags.
+1 min 50 s on two CPU cores with AVX-512, to a grid of pullovers, trousers, shoes and bags.
 """
 
 from ml_collections import ConfigDict

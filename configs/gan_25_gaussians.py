@@ -1,6 +1,9 @@
 """25 Gaussians in a grid, points instead of images: how many modes a GAN covers.
 
 python train.py --config=configs/gan_25_gaussians.py --workdir=runs/gan_25_gaussians
+
+1 min 30 s on two CPU cores with another run beside. G's average covers all 25, with more than nine in ten samples
+near one of them (docs/results.md).
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,9 @@
 """8 Gaussians in a ring, points instead of images: how many modes a GAN covers.
 
 python train.py --config=configs/gan_8_gaussians.py --workdir=runs/gan_8_gaussians
+
+57 s on two CPU cores with another run beside. G's average covers all 8, with more than nine in ten samples
+near one of them (docs/results.md).
 """
 
 from ml_collections import ConfigDict

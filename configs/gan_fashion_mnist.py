@@ -2,7 +2,7 @@
 
 python train.py --config=configs/gan_fashion_mnist.py --workdir=runs/gan_fashion_mnist
 
-13 min 15 s on two CPU cores shared with other work, to a grid of garments, speckled as an MLP paints them.
+5 min 39 s on two CPU cores with AVX-512, to a grid of garments, speckled as an MLP paints them.
 """
 
 from ml_collections import ConfigDict
