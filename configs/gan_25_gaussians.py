@@ -2,8 +2,8 @@
 
 python train.py --config=configs/gan_25_gaussians.py --workdir=runs/gan_25_gaussians
 
-1 min 30 s on two CPU cores with another run beside. G's average covers all 25, with more than nine in ten samples
-near one of them (docs/results.md).
+1 min 30 s on two CPU cores with another run beside. G's average covers all 25, with more than nine in ten
+samples near one of them (docs/results.md).
 """
 
 from ml_collections import ConfigDict

@@ -2,8 +2,8 @@
 
 python train.py --config=configs/gan_8_gaussians.py --workdir=runs/gan_8_gaussians
 
-57 s on two CPU cores with another run beside. G's average covers all 8, with more than nine in ten samples
-near one of them (docs/results.md).
+57 s on two CPU cores with another run beside. G's average covers all 8, with more than nine in ten
+samples near one of them (docs/results.md).
 """
 
 from ml_collections import ConfigDict
