@@ -74,6 +74,11 @@ def parse(arguments: list[str]):
     config: Any = load_config(options.config, overrides)
     if os.path.isdir(options.out) or not Path(options.out).absolute().parent.is_dir():
         raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')
+    cli.check_writable('--out', Path(options.out).absolute().parent)
+    if len(set(options.seeds)) < len(options.seeds):
+        raise UserError(f'--seeds: {",".join(map(str, options.seeds))} will not do; takes each once')
+    if 'seed' in overrides:
+        raise UserError(f'--config.seed: {overrides["seed"]!r} will not do; --seeds takes all of them')
     if options.keep and os.path.exists(options.keep):
         raise UserError(f'--keep: {options.keep!r} is there already; takes a new folder')
     if options.peer and config.system not in PEERS:
@@ -103,7 +108,10 @@ def trained_peer(options, overrides: dict, workdir: Path) -> dict:
     np.save(workdir / 'images.npy', images.all_images())
     request = {'config': json.loads(to_json(config)), 'workdir': str(workdir)}
     python = peer_python(options.peer_python)
-    printed, seconds = timed([python, HERE / 'peers' / 'train.py', json.dumps(request)])
+    try:
+        printed, seconds = timed([python, HERE / 'peers' / 'train.py', json.dumps(request)])
+    except TrainingFailed as error:  # mostly as it is not written there
+        raise UserError(f'--peer: {error}') from None
     about = json.loads(printed.splitlines()[-1])  # its version, and the seconds that drawing took
     seconds -= about.pop('seconds_of_drawing')
     measured = evaluated(f'--images={workdir}/pictures', f'--workdir={workdir}')

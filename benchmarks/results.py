@@ -19,7 +19,7 @@ from gan_jax.config import load_config
 from gan_jax.data.points import MIXTURES
 from gan_jax.data.source import EMBEDDED
 from gan_jax.data.stacked import PREFIX
-from gan_jax.evaluate import with_counts
+from gan_jax.metrics.figures import counts_of, with_counts
 from gan_jax.outcome import mean_and_sd
 from gan_jax.pictures import write_atomically
 
@@ -31,11 +31,12 @@ Made by `python benchmarks/results.py` from the runs in [results.jsonl](results.
 sample standard deviation over the seeds. The generator is measured with its weights averaged over training,
 and as they are at the end; below a table stands what all of its rows share, and
 [evaluation.md](evaluation.md) says what that means. Time is that of the training of one seed, compilation and
-what it writes and its own evaluations included, which the PyTorch side does not have; other work ran beside.
-A figure compares with those of its own table, and with no others.
+its own evaluations included, which the PyTorch side does not have; other work may have run beside it. A figure
+compares with those of its own table, and with no others.
 """
-# Of a protocol: rows that agree in these are one table.
-MEASURED_BY = ('reals', 'split', 'network', 'weights sha256', 'number of fakes', 'number of reals')
+# Of a protocol: rows that agree in these, and in all numbers of pictures, are one table.
+COUNTS = 'number of '
+MEASURED_BY = ('reals', 'split', 'network', 'weights sha256')
 # By data set: who reports it, of what, and modes, share of high quality and reverse KL as in their tables.
 PUBLISHED_MODES = {
     '25_gaussians': [
@@ -78,8 +79,9 @@ def page(runs: list[dict]) -> str:
     """The whole page, Markdown."""
     parts, groups = [INTRODUCTION], {}
     for run in runs:
-        how = json.dumps([run['protocol'].get(name) for name in MEASURED_BY])
-        groups.setdefault(how, []).append(run)
+        counts = {name: number for name, number in run['protocol'].items() if name.startswith(COUNTS)}
+        how = {name: run['protocol'].get(name) for name in MEASURED_BY} | counts
+        groups.setdefault(json.dumps(how, sort_keys=True), []).append(run)
     for group in groups.values():
         reals, network = (shorten(group[0]['protocol'][name]) for name in ('reals', 'network'))
         parts += [f'## {reals}, {network}\n', *measured(group)]
@@ -124,7 +126,8 @@ def columns_of(runs: list[dict]) -> dict[str, dict[str, list]]:
         for name in figures:
             if not name.endswith(' sd'):  # within one evaluation
                 way, _, figure = name.rpartition(' ')
-                label = f'{way}, {weights}' if way else weights
+                numbers = counts_of(runs[0]['protocol'], way)
+                label = ', '.join(part for part in (way, numbers, weights) if part) if way else weights
                 column = [run['figures'][weights][name] for run in runs]
                 found.setdefault(label, {})[figure] = column
     return found
@@ -166,7 +169,7 @@ def name_of(run: dict) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """Mean ± sample standard deviation, the latter to two digits and the mean to as many places."""
+    """Mean ± sample standard deviation, the latter to two digits or to ones, the mean to as many places."""
     mean, deviation = mean_and_sd(values)
     if mean is None:
         return 'not finite'

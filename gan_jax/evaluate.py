@@ -5,7 +5,6 @@ Or two arrays of features [N, D]: --features_a=FAKES.npy --features_b=REALS.npy
 """
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,18 +19,17 @@ from gan_jax.compilation import Programs, keep_on_disk
 from gan_jax.config import known_fields, read_config, replaced
 from gan_jax.data.domains import DOMAINS
 from gan_jax.data.folder import open_folder
-from gan_jax.evaluation import FIELDS, Evaluation, counted, open_look
+from gan_jax.evaluation import FIELDS, Evaluation, open_look
 from gan_jax.metrics.features import Seen
-from gan_jax.metrics.figures import check_enough, figures, settings, too_few
+from gan_jax.metrics.figures import check_enough, counted, figures, settings, too_few, with_counts
 from gan_jax.metrics.frechet import exact_moments
 from gan_jax.pictures import write_atomically
 from gan_jax.sample import CHECKPOINTS, open_system, read_state, which_checkpoint
 from gan_jax.writers import finite
 
 METRICS = ('fd', 'kid', 'pr', 'dc')  # where no config says which; those that need no classes
-# What is taken in place of a run's `evaluation.*`, and what stands for it where there is no run.
-IN_PLACE = {'metrics': METRICS, 'network': 'efficientnet_lite0', 'weights': '', 'num_samples': 0, 'split': ''}
-DISTANCE = re.compile(r'(FID|FD|KID|KD)(-\w+)?')
+IN_PLACE = ('metrics', 'network', 'weights', 'num_samples', 'split')  # of a run's `evaluation.*`
+WITHOUT_RUN = {'metrics': METRICS, 'network': 'efficientnet_lite0', 'weights': ''}
 LARGEST = 1e15  # of a feature, whose squares are summed in float32
 
 
@@ -53,17 +51,6 @@ def main(arguments: list[str]) -> None:
         write_atomically(options.json, f'{text}\n'.encode())
 
 
-def with_counts(figure: str, protocol: dict) -> str:
-    """A figure's name and, of a distance, how many fakes and reals it is of: 'FID (50k/10k)'."""
-    way, _, name = figure.rpartition(' ')
-    of_way = f' ({way})' if way else ''
-    keys = [f'number of {kind}{of_way}' for kind in ('fakes', 'reals')]
-    if not DISTANCE.fullmatch(name) or not all(key in protocol for key in keys):
-        return figure
-    short = lambda number: f'{number / 1000:g}k' if number >= 1000 else str(number)
-    return f'{figure} ({"/".join(short(protocol[key]) for key in keys)})'
-
-
 def of_run(options) -> tuple[dict, dict, list]:
     """The figures of a checkpoint's generator, what they depend on, and what is to be doubted."""
     workdir, config = Path(options.workdir), config_of(options)
@@ -73,6 +60,8 @@ def of_run(options) -> tuple[dict, dict, list]:
         if options.no_ema
         else (state.ema_params, state.ema_model_state)
     )
+    if len(gan.targets) > 1 and 'seed' in options.given:
+        raise UserError(f'--seed: {options.seed} will not do, as the run draws no z; takes none')
     evaluation = opened(config, options.seed)
     player, images_seen = parallel.replicate((player, state.images_seen), evaluation.look.devices)
     quality = evaluation.of(gan, step, player, images_seen, batch)
@@ -97,8 +86,13 @@ def of_folder(options) -> tuple[dict, dict, list]:
     """The figures of a folder's pictures beside a data set's, and what they depend on."""
     config = config_of(options)
     evaluation = opened(config)
-    domain = options.domain if options.domain in evaluation.images else next(iter(evaluation.images))
-    reals, look = evaluation.images[domain], evaluation.look
+    domains, look = list(evaluation.images), evaluation.look
+    if 'domain' in options.given and len(domains) == 1:
+        raise UserError(f'--domain: {options.domain!r} will not do, as the run has one alone; takes none')
+    domain = options.domain if len(domains) > 1 else domains[0]
+    reals = evaluation.images[domain]
+    if len(reals.shape) != 3:
+        raise UserError(f'--images: {options.images!r} will not do, as the run is of points; takes none')
     fakes = open_folder(options.images, '--images', reals.resolution, reals.channels, config.data.fit)
     check_enough(config.evaluation.metrics, len(fakes), '--images')
     measured = figures(
@@ -110,13 +104,13 @@ def of_folder(options) -> tuple[dict, dict, list]:
         look.network.num_features,
         min(len(fakes), len(reals)),
     )
-    counts = counted(len(fakes), len(reals))
-    return measured, {'fakes': options.images} | counts | evaluation.protocol, doubts
+    beside = {'fakes': options.images} | ({'domain': domain} if len(domains) > 1 else {})
+    return measured, beside | counted(len(fakes), len(reals)) | evaluation.protocol, doubts
 
 
 def of_two_folders(options) -> tuple[dict, dict, list]:
     """The figures of a folder's pictures beside another's, and what they depend on."""
-    asked = SimpleNamespace(**(IN_PLACE | chosen(options, FIELDS)))
+    asked = SimpleNamespace(**(WITHOUT_RUN | chosen(options, FIELDS)))
     look = open_look(asked, parallel.all_devices(), Programs(), '--weights')
     channels, name_of = look.network.channels, look.network.name_of
     reals = open_folder(options.against, '--against', options.resolution, channels)
@@ -185,7 +179,7 @@ def read_features(options, metrics, name: str) -> np.ndarray:
         raise UserError(f'--{name}: {path!r} cannot be read ({error}); {takes}') from None
     if array.ndim != 2 or not array.shape[1] or not np.issubdtype(array.dtype, np.floating):
         raise UserError(f'--{name}: {path!r} holds {array.dtype}{list(array.shape)}; {takes}')
-    if not (np.abs(array) <= LARGEST).all():
+    if not (np.isfinite(array).all() and max(float(array.max()), -float(array.min())) <= LARGEST):
         raise UserError(f'--{name}: {path!r} holds numbers that are not finite, or too large; {takes}')
     check_enough(metrics, len(array), f'--{name}')
     return array
@@ -196,7 +190,7 @@ class Way(NamedTuple):
 
     flags: tuple[str, ...]  # all of which it needs
     others: tuple[str, ...]  # that it takes beside them
-    compare: Callable  # (options) -> (figures, protocol)
+    compare: Callable  # (options) -> (figures, protocol, what is to be doubted)
 
 
 OF_A_CONFIG = ('metrics', 'network', 'weights', 'split', 'data_dir', 'json')

@@ -18,6 +18,7 @@ from gan_jax.metrics.figures import (
     ALL,
     METRICS,
     check_enough,
+    counted,
     figures,
     needs_features,
     needs_reals,
@@ -128,7 +129,8 @@ class Evaluation:
             for name, fake in fakes.items():
                 real = self.real(gan.targets[name], is_stopped=is_stopped)
                 images, many = self.images[gan.targets[name]], len(gan.targets) > 1
-                counts |= counted(count, len(images), name if many else '')
+                reals = len(images) if needs_reals(metrics) else None
+                counts |= counted(count, reals, name if many else '')
                 if processes.is_first():
                     of_column = figures(metrics, self.look.network.name_of, real, fake, images)
                     rank += ALL[metrics[0]].rank(of_column)
@@ -157,12 +159,6 @@ class Evaluation:
         for domain, images in self.images.items():
             read = lambda indices, domain=domain, images=images: {domain: images.images(indices)}
             yield domain, read, min(number, len(images))
-
-
-def counted(fakes: int, reals: int, column: str = '') -> dict[str, int]:
-    """How many of each were looked at, by what that is called in a protocol."""
-    of_column = f' ({column})' if column else ''
-    return {f'number of fakes{of_column}': fakes, f'number of reals{of_column}': reals}
 
 
 def _fakes(gan: GAN, resolution: int, given, inputs):

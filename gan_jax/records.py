@@ -15,7 +15,7 @@ from gan_jax.pictures import write_atomically
 from gan_jax.record import Record
 from gan_jax.schedule import Dispatch
 from gan_jax.watchdogs import nonfinite_in
-from gan_jax.writers import append_record, finite, progress
+from gan_jax.writers import amend, append_record, finite, progress, surviving
 
 
 class Records:
@@ -78,29 +78,29 @@ class Records:
             elif found:
                 self.nonfinite.setdefault(place, found)
 
-    def log(self, dispatch: Dispatch, metrics, speed: dict[str, float], figures: dict | None = None) -> None:
-        """A line of numbers for each member.
-
-        Args:
-            dispatch: the last one.
-            metrics: of all members in it.
-            speed: of all together, see `Stopwatch.read`.
-            figures: by a member's place, how good its generator is.
-        """
+    def log(self, dispatch: Dispatch, metrics, speed: dict[str, float]) -> None:
+        """A line of numbers for each member; `speed` is that of all together."""
         every, step, kimg = fetched(metrics), dispatch.last_step, dispatch.last_image / 1000
         own_speed = dict(speed)
         if speed:
             own_speed['images_per_second'] /= len(self.members)
         for place in self.living():
             name, values, config = self.members[place]
-            own, measured = member(every, place), own_speed | (figures or {}).get(place, {})
-            self.records[place].log(dispatch, own, measured, self.nonfinite.pop(place, ''))
-            self.lines[place] = finite(member(own, -1) | measured)
+            own = member(every, place)
+            self.records[place].log(dispatch, own, own_speed, self.nonfinite.pop(place, ''))
+            self.lines[place] = finite(member(own, -1) | own_speed)
             facts = {'step': step, 'kimg': kimg, 'member': name, 'seed': config.seed, **values}
             append_record(self.path, facts | self.lines[place])
         means = {name: np.mean(values[self.living(), -1]) for name, values in every.items()}
         if self.living():
             self.report(step, kimg, means | speed)
+
+    def add(self, place: int, step: int, figures: dict[str, float]) -> None:
+        """How good a member's generator is, to its line of that step."""
+        self.lines[place] |= finite(figures)
+        self.records[place].writer.add(step, figures)
+        with surviving(step, 'figures'):
+            amend(self.path, {'step': step, 'member': self.members[place].name}, finite(figures))
 
     def sample(self, dispatch: Dispatch, columns: dict) -> None:
         """A grid for each member of {column: images [devices, members of each, N, H, W, C]}."""

@@ -66,9 +66,8 @@ def main(arguments: list[str]) -> None:
         write_atomically(out, file.getvalue())
     else:
         picture = draw(columns, config.data, num_columns=options.interpolate or None)
-        save_png(
-            out, picture, {'step': str(step), 'seed': str(options.seed), 'averaged': str(not options.no_ema)}
-        )
+        is_averaged = config.ema_half_life_kimg > 0 and not options.no_ema
+        save_png(out, picture, {'step': str(step), 'seed': str(options.seed), 'averaged': str(is_averaged)})
     print(out)
 
 

@@ -110,8 +110,8 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
             check_memory(steps, dispatch, number, devices)
 
         stack.enter_context(locked(workdir))
-        end, records = last_dispatch(stages), Records(members, workdir, stages, spreads)
-        stack.enter_context(records.files(end))
+        records = Records(members, workdir, stages, spreads)
+        stack.enter_context(records.files(last_dispatch(stages)))
         for doubt in doubts:
             say(doubt)
         stalled = StalledInput(config.watchdogs.stalled_input_seconds, lambda: False, say)
@@ -149,22 +149,18 @@ def train_members(members: list[Member], workdir: Path, devices=None) -> Result:
                 break
             for watch in (stopwatch, whole):
                 watch.count(number * dispatch.num_steps * stage.images_per_step)
-            if log and step < end.last_step:
+            if log:
                 records.log(dispatch, metrics, stopwatch.read())
                 stopwatch.restart()
             if sample:
                 records.sample(dispatch, samplers.columns(stage, state))
-        last, speed = stopwatch.read(), whole.read() if whole.is_running else {}
+        speed = whole.read() if whole.is_running else {}
         states = ensemble.fetched(without_typed_key(state))
         ends = {place: ensemble.member(states, place) for place in records.living()}
         hashes = {place: saved(records.records[place], own) for place, own in ends.items()}
-        figures = {}
-        if evaluations:  # with all ends safe
-            for place, own in ends.items():
-                figures[place] = measured(evaluations[place], members[place], stage, own)
-        if ends:
-            records.log(dispatch, metrics, last, figures)
-        for place in ends:
+        for place, own in ends.items():  # with all of them safe
+            if evaluations:
+                records.add(place, step, measured(evaluations[place], members[place], stage, own))
             with surviving(step, 'curves.png'):
                 record = records.records[place]
                 save_last_pictures(record.workdir, read_records(record.workdir / 'metrics.jsonl'))

@@ -55,9 +55,25 @@ class MetricsWriter:
         with surviving(step, "TensorBoard's picture"):
             self.events.image(step, picture)
 
+    def add(self, step, metrics):
+        """More of a step that has been written."""
+        metrics = finite(metrics)
+        with surviving(step, 'more numbers'):
+            amend(self.path, {'step': int(step)}, metrics)
+            self.events.scalars(step, {name: value for name, value in metrics.items() if value is not None})
+
     def close(self):
         """Lets go of the files."""
         self.events.close()
+
+
+def amend(path, facts: dict, metrics: dict) -> None:
+    """Adds metrics, {name: number or None}, to those records of metrics.jsonl that have these facts."""
+    records = read_records(path)
+    for record in records:
+        if facts.items() <= record.items():
+            record |= metrics
+    write_atomically(path, ''.join(json.dumps(record) + '\n' for record in records).encode())
 
 
 def finite(metrics):

@@ -36,6 +36,23 @@ def saved(state, tmp_path_factory):
     return workdir
 
 
+def test_the_best_one_is_found_again(state, tmp_path):
+    """By its rank; what is no number is never the best."""
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    assert checkpoints.best() is None
+    assert not checkpoints.is_best(float('nan'))
+    assert checkpoints.is_best(-3.0)
+    checkpoints.save(at(state, 1), best=-3.0)
+    checkpoints.wait()
+    assert not checkpoints.is_best(-4.0)
+    assert not checkpoints.is_best(float('nan'))
+    checkpoints.save(at(state, 2))
+    checkpoints.save(at(state, 3), best=-2.0)
+    checkpoints.close()
+    assert checkpoints.best() == 3
+    assert checkpoints.steps() == [3]
+
+
 def write(workdir, state, steps, keep=9, say=print):
     checkpoints = Checkpoints(workdir, keep, say)
     for step in steps:

@@ -14,6 +14,7 @@ from gan_jax.compilation import Programs
 from gan_jax.data.folder import open_folder
 from gan_jax.data.source import open_images
 from gan_jax.evaluation import Evaluation, open_look
+from gan_jax.metrics.figures import with_counts
 from gan_jax.metrics.frechet import exact_moments, frechet_distance
 from helpers import small_config
 from test_metrics import FAKE, REAL, REFERENCE
@@ -61,7 +62,7 @@ def test_arrays_of_features(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert re.search(r'^KD \(1.1k/1.2k\) +1.2832 ± 0.229$', printed, re.MULTILINE)
     assert re.search(r'^FD \(1.1k/1.2k\) +1.33331$', printed, re.MULTILINE)
-    assert protocol['kid'] == '100 blocks of 1,000, chosen by seed 2020'
+    assert protocol['kid'] == '100 blocks of 1,000 or as many as there are, chosen by seed 2020'
 
 
 def test_a_folder_of_a_data_sets_own_pictures(workdir, tmp_path):
@@ -111,6 +112,7 @@ def test_pictures_of_a_folder_fit_as_those_of_a_set_do(tmp_path):
         (np.zeros((50, 3), np.int64), 'holds int64[50, 3]; takes'),
         (np.full((50, 3), np.nan), 'holds numbers that are not finite, or too large; takes'),
         (np.full((50, 3), 1e200), 'holds numbers that are not finite, or too large; takes'),
+        (np.full((50, 3), np.inf, np.float16), 'holds numbers that are not finite, or too large; takes'),
         (np.zeros((50, 0)), 'holds float64[50, 0]; takes'),
         (np.zeros((1, 3)), '1 will not do for fd; takes 2 or more'),
         (np.zeros((50, 4)), 'got 3 features; takes 4, as --features_a has'),
@@ -151,6 +153,29 @@ def test_a_run_is_asked_for_what_its_system_takes(refused, tmp_path, flag, expec
     refused(evaluate.main, ['--workdir=points', flag], expected)
 
 
+@pytest.mark.parametrize(
+    ('system', 'arguments', 'expected'),
+    [
+        ('points', ['--images=pictures'], '--images: '),
+        ('cyclegan', ['--seed=3'], '--seed: 3 will not do, as the run draws no z; takes none'),
+        ('gan', ['--images=pictures', '--domain=a'], "--domain: 'a' will not do, as the run has one alone"),
+    ],
+)
+def test_what_a_run_has_no_use_for_is_refused(refused, tmp_path, system, arguments, expected):
+    make_run(tmp_path / 'run', system)
+    saved(tmp_path / 'pictures', np.zeros((6, 8, 8, 1), np.uint8))
+    refused(evaluate.main, ['--workdir=run', *arguments], expected)
+
+
+def test_a_folder_is_compared_with_the_domain_asked_for(tmp_path):
+    make_run(tmp_path / 'run', 'cyclegan')
+    folder = saved(tmp_path / 'fakes', np.zeros((6, 16, 16, 1), np.uint8))
+    both = [f'--workdir={tmp_path}/run', f'--images={folder}', '--metrics=fd']
+    (a, of_a), (b, of_b) = (measured(tmp_path, *both, f'--domain={domain}') for domain in 'ab')
+    assert (of_a['domain'], of_b['domain']) == ('a', 'b')
+    assert a != b
+
+
 def test_translations_are_measured_both_ways_on_the_split_asked_for(tmp_path):
     make_run(tmp_path / 'translates', 'cyclegan')
     splits = '--split=test[:12],test[12:30]'
@@ -159,7 +184,7 @@ def test_translations_are_measured_both_ways_on_the_split_asked_for(tmp_path):
     assert sorted(figures) == sorted(ways)
     of_way = lambda way: tuple(protocol[f'number of {kind} ({way})'] for kind in ('fakes', 'reals'))
     assert (of_way('a_to_b'), of_way('b_to_a')) == ((12, 18), (18, 12))
-    assert evaluate.with_counts(ways[0], protocol) == 'a_to_b FD-small_cnn (12/18)'
+    assert with_counts(ways[0], protocol) == 'a_to_b FD-small_cnn (12/18)'
     assert 'seed of z' not in protocol
     assert protocol['weights'] == 'as they are'
 

@@ -1,9 +1,12 @@
 """Metrics are what the references compute, and what a closed form says."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
+from gan_jax.data.points import open_points
 from gan_jax.metrics.frechet import Moments, exact_moments, frechet_distance, merged, moments
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance
@@ -121,6 +124,21 @@ def test_repeated_pictures_lie_on_the_edges_of_each_others_balls():
     assert density_coverage(repeated, repeated) == {'density': 0, 'coverage': 0}
     fakes = np.concatenate([repeated[:30], FAKE[:100] + 1000])
     assert precision_recall(repeated, fakes)['precision'] == pytest.approx(30 / 130)
+
+
+def test_neighbours_that_are_close_together_are_told_apart():
+    """As those of a mixture's points are, for its spread: by the distances themselves, one by one."""
+    source = open_points(SimpleNamespace(name='25_gaussians', split='train'))
+    points = source.images(np.arange(3000)).astype(np.float64)
+    real, fake = points[:2500], points[2500:]
+    squares = lambda a, b: np.sum((a[:, None] - b[None]) ** 2, axis=-1)
+    within = squares(real, real) + np.diag(np.full(len(real), np.inf))
+    radii = {k: np.sort(within, axis=1)[:, k - 1] for k in (3, 5)}
+    between = squares(fake, real)
+    assert precision_recall(real, fake)['precision'] == pytest.approx(np.mean((between <= radii[3]).any(1)))
+    covered = density_coverage(real, fake)
+    assert covered['density'] == pytest.approx(np.mean(np.sum(between < radii[5], axis=1)) / 5)
+    assert covered['coverage'] == pytest.approx(np.mean((between < radii[5]).any(axis=0)))
 
 
 def test_what_is_not_finite_has_no_distance():

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import record, results
 from gan_jax.base import TrainingFailed, UserError
+from gan_jax.metrics.figures import counted
 from helpers import ROOT, flags
 
 PROTOCOL = {'reals': 'garments', 'split': 'train', 'network': 'small_cnn', 'resolution': 32}
@@ -111,17 +112,26 @@ def test_each_way_of_a_translation_is_a_row():
         'b_to_a FD': 3.0,
         'a_to_b_to_a error': 4.0,
     }
-    heading, _, *rows = rows_of(results.page([run_of(0, **ways)]), 'garments, small_cnn')
-    assert heading[3:6] == ['FD (10k/2.5k)', 'KD (10k/2.5k)', 'error']
-    assert [row[1] for row in rows] == [f'{way}, averaged' for way in ('a_to_b', 'b_to_a', 'a_to_b_to_a')]
+    run = run_of(0, **ways)
+    for name in ('number of fakes', 'number of reals'):
+        run['protocol'].pop(name)
+    run['protocol'] |= counted(12, 18, 'a_to_b') | counted(18, 12, 'b_to_a')
+    heading, _, *rows = rows_of(results.page([run]), 'garments, small_cnn')
+    assert heading[3:6] == ['FD', 'KD', 'error']
+    assert [row[1] for row in rows] == [
+        'a_to_b, 12/18, averaged',
+        'b_to_a, 18/12, averaged',
+        'a_to_b_to_a, averaged',
+    ]
     assert [row[3:6] for row in rows] == [['1', '2', ''], ['3', '', ''], ['', '', '4']]
 
 
 def test_other_numbers_of_pictures_are_another_table():
     few = run_of(1, FD=3.0)
     few['protocol'] = {**few['protocol'], 'number of fakes': 1000}
-    page = results.page([run_of(0, FD=1.0), few])
-    assert page.count('## garments, small_cnn') == 2
+    both = {**few, 'protocol': {**few['protocol'], **counted(5, 6, 'a_to_b')}}
+    page = results.page([run_of(0, FD=1.0), few, both])
+    assert page.count('## garments, small_cnn') == 3
     assert 'FD (1k/2.5k)' in page
 
 
@@ -148,6 +158,8 @@ def test_a_mean_has_as_many_places_as_its_deviation(values, expected):
         ),
         (['--keep=/'], '--keep: ./. is there already; takes a new folder'),
         (['--peer'], '--peer: points is not written there; takes gan, dcgan'),
+        (['--seeds=0,1,0'], '--seeds: 0,1,0 will not do; takes each once'),
+        (['--config.seed=3'], "--config.seed: '3' will not do; --seeds takes all of them"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(arguments, expected):

@@ -55,4 +55,5 @@ def test_the_picture_is_a_grid_that_says_how_it_was_made(workdir, tmp_path):
     picture = draw(workdir, tmp_path, '--interpolate=5', '--num=2', name='a.png')
     assert picture.width > 2 * picture.height
     assert picture.info['step'] == '8'
+    assert picture.info['averaged'] == 'True'
     assert picture.info['seed'] == '0'

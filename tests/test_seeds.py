@@ -243,6 +243,14 @@ def test_a_run_that_diverges_does_not_touch_the_others(tmp_path, capsys):
     assert_same_run(tmp_path / 'all' / other, loop.train(config, tmp_path / 'alone'))
 
 
+def test_where_all_diverge_at_once_that_is_told(tmp_path, capsys):
+    rates = {f'optimizer__{player}__learning_rate': 1e18 for player in ('generator', 'discriminator')}
+    arguments = [*flags('points', gan__loss='wasserstein', **rates), '--num_seeds=2']
+    with pytest.raises(TrainingFailed, match=r'^seed_0: step 1: .*; seed_1: step 1: '):
+        seeds.main([*arguments, f'--workdir={tmp_path}/all'])
+    assert [run['state_sha256'] for run in summary_of(tmp_path / 'all')['runs']] == ['', '']
+
+
 def test_steps_that_are_to_be_skipped_are_counted_by_each(tmp_path, capsys):
     members = small_members(
         'gan', 1, {RATE_OF_D: ['1e18', '0.1']}, gan__loss='wasserstein', on_nonfinite='skip'
@@ -361,12 +369,15 @@ def test_mean_and_standard_deviation():
     assert lines[6].endswith('5 ± -')
 
 
-def test_each_is_measured_at_its_end(tmp_path):
-    """As a run alone measures itself, with z of its own seed."""
-    fields = {'evaluate_every_steps': 8, 'evaluation__metrics': 'fd,modes'}
+def test_each_is_measured_at_its_end(tmp_path, capsys):
+    """As a run alone measures itself, with z of its own seed; what is to be doubted is said."""
+    fields = {'evaluate_every_steps': 8, 'evaluation__metrics': 'fd,kid,modes'}
     runs = members_of(str(config_path('points')), small_overrides('points', **fields), 2, {})
     result = train_members(runs, tmp_path / 'together', jax.devices()[:2])
-    for member, outcome in zip(runs, result.runs, strict=True):
+    assert 'KD-points: 40 pictures make small blocks; takes 1000' in capsys.readouterr().err
+    together = read_records(tmp_path / 'together/metrics.jsonl')[-2:]
+    for member, outcome, line in zip(runs, result.runs, together, strict=True):
+        assert (line['member'], line['FD-points']) == (member.name, outcome.metrics['FD-points'])
         loop.train(member.config, tmp_path / member.name, jax.devices()[:2])
         last = read_records(tmp_path / member.name / 'metrics.jsonl')[-1]
         assert outcome.metrics['FD-points'] == pytest.approx(last['FD-points'], rel=1e-3)

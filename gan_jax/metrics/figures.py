@@ -1,5 +1,6 @@
 """Every metric by its name in a config, as the figures that it gives of fakes beside reals."""
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,10 +11,11 @@ from gan_jax.metrics.features import Seen
 from gan_jax.metrics.frechet import frechet_distance
 from gan_jax.metrics.inception_score import SPLITS, inception_score
 from gan_jax.metrics.kernel import SEED, SUBSET_SIZE, SUBSETS, kernel_distance
-from gan_jax.metrics.modes import mode_coverage, stacked_modes
-from gan_jax.metrics.neighbours import density_coverage, precision_recall
+from gan_jax.metrics.modes import WITHIN, mode_coverage, stacked_modes
+from gan_jax.metrics.neighbours import FOR_DENSITY, FOR_PRECISION, density_coverage, precision_recall
 
-BLOCKS = f'{SUBSETS} blocks of {SUBSET_SIZE:,}, chosen by seed {SEED}'
+BLOCKS = f'{SUBSETS} blocks of {SUBSET_SIZE:,} or as many as there are, chosen by seed {SEED}'
+DISTANCE = re.compile(r'(FID|FD|KID|KD)(-\w+)?')
 NUM_CLASSES = 10  # of a channel of stacked pictures
 
 
@@ -60,13 +62,13 @@ METRICS = {
         lambda _, real, fake, __: precision_recall(real.features, fake.features),
         _first,
         least=4,
-        settings='third neighbours',
+        settings=f'neighbours {FOR_PRECISION}',
     ),
     'dc': Metric(
         lambda _, real, fake, __: density_coverage(real.features, fake.features),
         _first,
         least=6,
-        settings='fifth neighbours',
+        settings=f'neighbours {FOR_DENSITY}',
     ),
     'is': Metric(_score, _first, least=SPLITS, needs_reals=False, settings=f'{SPLITS} parts'),
     'stacked': Metric(_stacked, _first, least=1, needs_reals=False),
@@ -78,7 +80,7 @@ OF_POINTS = {
         lambda found: found['modes'] + found['high_quality'],
         least=1,
         needs_reals=False,  # their source says where their modes are
-        settings='within 3 standard deviations',
+        settings=f'within {WITHIN} standard deviations',
     ),
     **{name: METRICS[name] for name in ('fd', 'kid', 'pr', 'dc')},
 }
@@ -103,6 +105,27 @@ def figures(metrics, name_of: Callable, real: Seen | None, fake: Seen, source=No
 def settings(metrics) -> dict[str, str]:
     """What the figures of each depend on besides features, by name."""
     return {name: ALL[name].settings for name in metrics if ALL[name].settings}
+
+
+def counted(fakes: int, reals: int | None, column: str = '') -> dict[str, int]:
+    """How many of each were looked at, by what that is called in a protocol; None where no reals were."""
+    of_column = f' ({column})' if column else ''
+    numbers = {f'number of fakes{of_column}': fakes, f'number of reals{of_column}': reals}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def with_counts(figure: str, protocol: dict) -> str:
+    """A figure's name and, of a distance, how many fakes and reals it is of: 'FID (50k/10k)'."""
+    column, _, name = figure.rpartition(' ')
+    numbers = counts_of(protocol, column)
+    return f'{figure} ({numbers})' if numbers and DISTANCE.fullmatch(name) else figure
+
+
+def counts_of(protocol: dict, column: str = '') -> str:
+    """How many fakes and reals a protocol has of a column, '50k/10k'; '' where it does not say."""
+    short = lambda number: f'{number / 1000:g}k' if number >= 1000 else str(number)
+    keys = counted(0, 0, column)
+    return '/'.join(short(protocol[key]) for key in keys) if keys.keys() <= protocol.keys() else ''
 
 
 def needs_features(metrics) -> bool:
@@ -130,10 +153,7 @@ def too_few(metrics, name_of: Callable, num_features: int, number: int) -> list[
             f'{name_of("FID", "FD")}: {number} pictures are no more than its {num_features} features, and '
             f'it comes out too large; takes {num_features + 1} or more'
         )
-    if 'kid' in metrics and number <= SUBSET_SIZE:
+    if 'kid' in metrics and number < SUBSET_SIZE:
         name = name_of('KID', 'KD')
-        told.append(
-            f'{name}: {number} pictures make small blocks, or one that is all of them and has no deviation; '
-            f'takes more than {SUBSET_SIZE} for the usual ones'
-        )
+        told.append(f'{name}: {number} pictures make small blocks; takes {SUBSET_SIZE} for the usual ones')
     return told

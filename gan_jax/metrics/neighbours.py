@@ -1,7 +1,7 @@
 """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
 Around each feature of a set lies a ball that reaches to its k-th nearest neighbour in that set; what lies in
-one of them is near the set.
+one of them is near the set. All in float64: in float32, what lies close together is as far apart as rounding.
 """
 
 from functools import partial
@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 ROWS = 256  # of the matrix of distances at a time
-# A distance is a difference of squares in float32, and off by less than so much of those.
-ROUNDING = 4e-6
+# A squared distance is a difference of squares, and off by less than so much of those.
+ROUNDING = 1e-13
 INSIDE, WITH_EDGE = 1, -1  # what counts as in a ball: repeated pictures lie on the edges of each other's
+FOR_PRECISION, FOR_DENSITY = 3, 5  # the neighbours that balls reach to, as the papers have them
 
 
-def precision_recall(real, fake, k: int = 3) -> dict[str, float]:
+@jax.enable_x64(True)
+def precision_recall(real, fake, k: int = FOR_PRECISION) -> dict[str, float]:
     """'precision', the share of fakes in a real's ball, and 'recall', that of reals in a fake's.
 
     A ball has its edge, as in the paper's equation 1.
@@ -26,13 +28,11 @@ def precision_recall(real, fake, k: int = 3) -> dict[str, float]:
         k: the neighbour that a ball reaches to, the feature itself not counted.
     """
     real, fake = _centred(real, fake)
-    return {
-        'precision': float(jnp.mean(_balls_around(fake, real, _radii(real, k), WITH_EDGE) > 0)),
-        'recall': float(jnp.mean(_balls_around(real, fake, _radii(fake, k), WITH_EDGE) > 0)),
-    }
+    return {'precision': _share_near(fake, real, k), 'recall': _share_near(real, fake, k)}
 
 
-def density_coverage(real, fake, k: int = 5) -> dict[str, float]:
+@jax.enable_x64(True)
+def density_coverage(real, fake, k: int = FOR_DENSITY) -> dict[str, float]:
     """'density', the reals' balls that a fake lies in, over k, and 'coverage', the share with a fake in them.
 
     A ball is without its edge, as in the authors' code. Density may be above 1. The arguments are those of
@@ -41,22 +41,26 @@ def density_coverage(real, fake, k: int = 5) -> dict[str, float]:
     real, fake = _centred(real, fake)
     radii = _radii(real, k)
     return {
-        'density': float(jnp.mean(_balls_around(fake, real, radii, INSIDE)) / k),
-        'coverage': float(jnp.mean(_nearest(real, fake) < radii)),
+        'density': float(np.mean(_balls_around(fake, real, radii, INSIDE)) / k),
+        'coverage': float(np.mean(_nearest(real, fake) < radii)),
     }
+
+
+def _share_near(features, others, k: int) -> float:
+    """The share of features in a ball of the others."""
+    return float(np.mean(np.asarray(_balls_around(features, others, _radii(others, k), WITH_EDGE)) > 0))
 
 
 def _centred(real, fake):
     """Both about the reals' mean: distances are differences of squares, exact where those are small."""
     mean = np.mean(real, axis=0, dtype=np.float64)
-    return tuple(jnp.asarray(np.asarray(features) - mean, jnp.float32) for features in (real, fake))
+    return tuple(jnp.asarray(np.asarray(features) - mean, jnp.float64) for features in (real, fake))
 
 
 def _squared_distances(x, features):
     """From x [D] to each of features [N, D]: [N], and what rounding may have them off by."""
-    product = jnp.matmul(features, x, precision=jax.lax.Precision.HIGHEST)
     squares = jnp.sum(x**2) + jnp.sum(features**2, axis=1)
-    return squares - 2 * product, ROUNDING * squares
+    return squares - 2 * (features @ x), ROUNDING * squares
 
 
 @partial(jax.jit, static_argnames='k')

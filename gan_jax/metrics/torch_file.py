@@ -1,6 +1,7 @@
 """Arrays out of a file that PyTorch has saved, without PyTorch and without running what the file says.
 
-Such a file is a pickle, a program for Python's unpickler. This one knows tensors and dicts and nothing else.
+Such a file is a pickle, a program for Python's unpickler. This one knows tensors, lists and dicts and nothing
+else.
 """
 
 import collections
@@ -27,8 +28,8 @@ TYPES = {
     'ByteStorage': '<u1',
     'BoolStorage': '?',
 }
-# What a module of TorchScript has its lists made by.
-LISTS = ('build_intlist', 'build_doublelist', 'build_boollist', 'build_tensorlist')
+# What a module of TorchScript has its lists and dicts made by.
+LISTS = ('build_intlist', 'build_doublelist', 'build_boollist', 'build_tensorlist', 'restore_type_tag')
 
 
 class Storage(NamedTuple):
@@ -89,7 +90,7 @@ class _Unpickler(pickle.Unpickler):
         if module == 'torch' and name in TYPES:
             return np.dtype(TYPES[name])
         if module == 'torch.jit._pickle' and name in LISTS:
-            return lambda values: values
+            return lambda values, *type_name: values
         if module == '__torch__' or module.startswith('__torch__.'):
             return Module
         raise ValueError(f'it asks for {module}.{name}, which is no tensor')
