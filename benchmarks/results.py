@@ -31,8 +31,8 @@ Made by `python benchmarks/results.py` from the runs in [results.jsonl](results.
 sample standard deviation over the seeds. The generator is measured with its weights averaged over training,
 and as they are at the end; below a table stands what all of its rows share, and
 [evaluation.md](evaluation.md) says what that means. Time is that of the training of one seed, compilation and
-its own evaluations included, which the PyTorch side does not have; other work may have run beside it. A figure
-compares with those of its own table, and with no others.
+its own evaluations included, which the PyTorch side does not have; other work may have run beside it.
+Figures compare with those of their own table, and with no others.
 """
 # Of a protocol: rows that agree in these, and in all numbers of pictures, are one table.
 COUNTS = 'number of '
