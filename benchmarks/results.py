@@ -19,7 +19,7 @@ from gan_jax.config import load_config
 from gan_jax.data.points import MIXTURES
 from gan_jax.data.source import EMBEDDED
 from gan_jax.data.stacked import PREFIX
-from gan_jax.metrics.figures import counts_of, with_counts
+from gan_jax.metrics.figures import counts_of, too_few, with_counts
 from gan_jax.outcome import mean_and_sd
 from gan_jax.pictures import write_atomically
 
@@ -116,7 +116,16 @@ def measured(runs: list[dict]) -> list[str]:
         numbers = [spread(columns[figure]) if figure in columns else '' for figure in figures]
         lines.append([*start, *numbers, *circumstances(of_config)])
     told = ' · '.join(f'{name} {shorten(value)}' for name, value in shared.items())
-    return [table(lines), f'{told}.\n']
+    return [table(lines), f'{told}.\n', *(f'{doubt}.\n' for doubt in doubts(shared, figures))]
+
+
+def doubts(protocol: dict, figures) -> list[str]:
+    """What is said of figures that so few pictures make."""
+    numbers = [number for name, number in protocol.items() if name.startswith(COUNTS)]
+    initials = {figure[0] for figure in figures}
+    metrics = [name for name, initial in (('fd', 'F'), ('kid', 'K')) if initial in initials]
+    name_of = lambda _, general: f'{general}-{protocol["network"]}'
+    return too_few(metrics, name_of, protocol['features'], min(numbers))
 
 
 def columns_of(runs: list[dict]) -> dict[str, dict[str, list]]:

@@ -12,7 +12,7 @@ from gan_jax.metrics.figures import counted
 from helpers import ROOT, flags
 
 PROTOCOL = {'reals': 'garments', 'split': 'train', 'network': 'small_cnn', 'resolution': 32}
-PROTOCOL |= {'number of fakes': 10_000, 'number of reals': 2_500}
+PROTOCOL |= {'number of fakes': 10_000, 'number of reals': 2_500, 'features': 128}
 # Stands in for the environment with PyTorch: draws gray pictures, as many as an evaluation looks at.
 DRAWS = f"""#!{sys.executable}
 import json, pathlib, sys
@@ -133,6 +133,7 @@ def test_other_numbers_of_pictures_are_another_table():
     page = results.page([run_of(0, FD=1.0), few, both])
     assert page.count('## garments, small_cnn') == 3
     assert 'FD (1k/2.5k)' in page
+    assert page.count('FD-small_cnn: 5 pictures are no more than its 128 features') == 1
 
 
 @pytest.mark.parametrize(
