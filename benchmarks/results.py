@@ -7,6 +7,7 @@ config that nobody has recorded yet stands in the last table with its command, a
 import ast
 import json
 import math
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -193,7 +194,7 @@ def shorten(value) -> str:
     text = f'{value:,}' if isinstance(value, int) else str(value)
     if isinstance(value, list | tuple):
         text = ', '.join(map(str, value))
-    return f'{text[:12]}…' if len(text) == 64 else text
+    return f'{text[:12]}…' if re.fullmatch('[0-9a-f]{64}', text) else text
 
 
 def table(rows: list) -> str:
@@ -207,7 +208,7 @@ def _grouped(runs: list[dict]) -> list[list[dict]]:
     groups = {}
     for run in runs:
         groups.setdefault(json.dumps(_who(run)), []).append(run)
-    return list(groups.values())
+    return sorted(groups.values(), key=lambda group: bool(group[0]['changed']))  # the config itself first
 
 
 def _who(run: dict) -> list:
