@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from commands import VERBS, parser_of, train, tree
-from gan_jax import cli, loop, prepare, sample, seeds, together
+from gan_jax import cli, evaluate, loop, prepare, sample, seeds, together
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
@@ -70,6 +70,10 @@ def without_the_work():
         patch.setattr(sample, 'sample_in_chunks', samples)
         patch.setattr(sample, 'translate_files', begins)
         patch.setattr(prepare, 'Pictures', begins)
+        patch.setattr(evaluate.Evaluation, 'of', begins)
+        patch.setattr(evaluate, 'figures', begins)
+        patch.setattr('gan_jax.metrics.features.Look.at_pictures', begins)
+        patch.setattr(evaluate, 'keep_on_disk', nothing)
         patch.setattr('gan_jax.dry_run.report', begins)
         patch.setattr('gan_jax.processes.join', nothing)  # it would wait for others
         patch.setattr(loop, 'fix_choices', nothing)
@@ -311,6 +315,9 @@ def changed(content, change):
     return json.dumps(config).encode()
 
 
+BY_CONFIG = ('train.py', 'gan_jax/sample.py', 'gan_jax/evaluate.py')  # what looks at a workdir's config
+
+
 def test_config_files_of_workdirs(here, workdir):
     shutil.move(workdir, 'run')
     path = Path('run/config.json')
@@ -330,5 +337,5 @@ def test_config_files_of_workdirs(here, workdir):
     path.write_bytes(good)
     assert set(counts) == {
         ('gan_jax/checkpoint.py', 'done'),
-        *((verb, end) for verb in ('train.py', 'gan_jax/sample.py') for end in ('refused', 'begun')),
+        *((verb, end) for verb in BY_CONFIG for end in ('refused', 'begun')),
     }
