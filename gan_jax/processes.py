@@ -118,13 +118,16 @@ def _meet(address: str, num_processes: int, process_id: int) -> None:
 
 
 def _gather_the_others(port: int, num_processes: int, until: float) -> None:
-    """Waits at `port` until each of them has said its number, and then tells all to go on."""
-    missing, there = set(range(1, num_processes)), []
+    """Waits at `port` until each of them has said its number, and then tells all to go on.
+
+    One that has hung up meanwhile is waited for again: it has tried before, and will once more.
+    """
+    there = []  # numbers, and the connections of those who have said them
     with contextlib.ExitStack() as stack:
         is_dual = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if is_dual else socket.AF_INET
         door = stack.enter_context(socket.create_server(('', port), family=family, dualstack_ipv6=is_dual))
-        while missing:
+        while missing := set(range(1, num_processes)) - {number for number, _ in there}:
             door.settimeout(max(0.01, until - time.monotonic()))
             try:
                 other, _ = door.accept()
@@ -137,12 +140,26 @@ def _gather_the_others(port: int, num_processes: int, until: float) -> None:
             with contextlib.suppress(OSError, ValueError):  # a stranger
                 number = int(other.recv(16))
                 if 0 < number < num_processes:
-                    missing.discard(number)
-                    there.append(other)
-        for other in there:
+                    there.append((number, other))
+            there = [(number, other) for number, other in there if not _has_hung_up(other)]
+        for _, other in there:
             with contextlib.suppress(OSError):  # it has died since, which JAX will find
                 other.sendall(b'+')
                 other.recv(1)  # until it has hung up, as the port of who does so first stays taken
+
+
+def _has_hung_up(other: socket.socket) -> bool:
+    """Whether nobody is at the other end of a connection, on which nothing more is to be said."""
+    patience = other.gettimeout()
+    other.setblocking(False)
+    try:
+        return other.recv(1, socket.MSG_PEEK) == b''
+    except BlockingIOError:  # it waits
+        return False
+    except OSError:
+        return True
+    finally:
+        other.settimeout(patience)
 
 
 def is_first() -> bool:

@@ -88,6 +88,22 @@ def test_they_meet_whatever_strangers_say():
         assert [each.result(20) for each in meeting] == [None] * 3
 
 
+def test_one_that_has_hung_up_is_waited_for_again():
+    """As it may have tried, and given up, before the others came."""
+    port = free_port()
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(processes._meet, f'localhost:{port}', 3, 0)
+        while True:
+            with contextlib.suppress(ConnectionError), socket.create_connection(('localhost', port)) as it:
+                it.sendall(b'1\n')
+                break
+        second = threads.submit(processes._meet, f'localhost:{port}', 3, 2)
+        with pytest.raises(TimeoutError):
+            first.result(1)
+        late = threads.submit(processes._meet, f'localhost:{port}', 3, 1)
+        assert [each.result(20) for each in (first, second, late)] == [None] * 3
+
+
 def test_a_port_that_is_taken():
     with socket.socket() as taken:
         taken.bind(('', 0))
