@@ -126,7 +126,7 @@ def timed(command: list) -> tuple[str, float]:
     seconds = time.perf_counter() - started
     if run.returncode:
         told = [line for line in run.stderr.splitlines() if not re.match(r'[IWEF]\d{4} ', line)]  # XLA's log
-        last = told[-1] if told else 'it said nothing'
+        last = ' | '.join(told[-3:]) or 'it said nothing'  # Python may have something to say at its end
         raise TrainingFailed(f'the run ended with code {run.returncode}: {last}')
     return run.stdout, seconds
 
