@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.peer import HERE, peer_python
 from gan_jax import cli, fields
 from gan_jax.base import TrainingFailed, UserError
-from gan_jax.config import load_config, to_json
+from gan_jax.config import load_config, replaced, to_json
 from gan_jax.data.domains import open_domains
 from gan_jax.gans import load_system
 
@@ -51,7 +51,9 @@ def main(arguments: list[str]) -> None:
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
             workdir = Path(options.keep or folder) / f'seed_{seed}'
-            result = train(options, {**overrides, 'seed': str(seed)}, workdir)
+            result = train(
+                options, {**overrides, 'seed': str(seed)}, replaced(config, {'seed': seed}), workdir
+            )
         line = json.dumps({**about, 'seed': seed, **result})
         print(line, flush=True)
         with open(options.out, 'a') as lines:
@@ -86,22 +88,22 @@ def parse(arguments: list[str]):
     return options, overrides, config
 
 
-def trained(options, overrides: dict, workdir: Path) -> dict:
+def trained(options, overrides: dict, config, workdir: Path) -> dict:
     """Trains as the command line does; what it took and what it came to."""
     overrides = {'compilation_cache': 'false', **overrides}
     chosen = [f'--config.{name}={value}' for name, value in overrides.items()]
     command = [ROOT / 'train.py', f'--config={options.config}', f'--workdir={workdir}', *chosen]
     printed, seconds = timed([sys.executable, *command])
-    has_average = json.loads((workdir / 'config.json').read_text())['ema_half_life_kimg'] > 0
+    has_average = config.ema_half_life_kimg > 0
     measured = {AVERAGED: evaluated(f'--workdir={workdir}')} if has_average else {}
     measured[AS_THEY_ARE] = evaluated(f'--workdir={workdir}', '--no_ema')
     sha256 = re.findall(r'state sha256 (\w+)', printed)[-1]
     return {'jax': metadata.version('jax'), 'seconds': seconds, 'state_sha256': sha256, **joined(measured)}
 
 
-def trained_peer(options, overrides: dict, workdir: Path) -> dict:
+def trained_peer(options, overrides: dict, config, workdir: Path) -> dict:
     """Has PyTorch train and draw; what it took and what it came to."""
-    config: Any = load_config(options.config, overrides)
+    del overrides  # which the config has
     workdir.mkdir(parents=True)
     (workdir / 'config.json').write_text(to_json(config))
     (images,) = open_domains(config.data).values()

@@ -15,7 +15,7 @@ from gan_jax.metrics.modes import WITHIN, mode_coverage, stacked_modes
 from gan_jax.metrics.neighbours import FOR_DENSITY, FOR_PRECISION, density_coverage, precision_recall
 
 BLOCKS = f'{SUBSETS} blocks of {SUBSET_SIZE:,} or as many as there are, chosen by seed {SEED}'
-DISTANCE = re.compile(r'(FID|FD|KID|KD)(-\w+)?')
+FRECHET_OR_KERNEL = re.compile(r'(FID|FD|KID|KD)(-\w+)?')  # the names of their distances
 NUM_CLASSES = 10  # of a channel of stacked pictures
 
 
@@ -118,7 +118,7 @@ def with_counts(figure: str, protocol: dict) -> str:
     """A figure's name and, of a distance, how many fakes and reals it is of: 'FID (50k/10k)'."""
     column, _, name = figure.rpartition(' ')
     numbers = counts_of(protocol, column)
-    return f'{figure} ({numbers})' if numbers and DISTANCE.fullmatch(name) else figure
+    return f'{figure} ({numbers})' if numbers and FRECHET_OR_KERNEL.fullmatch(name) else figure
 
 
 def counts_of(protocol: dict, column: str = '') -> str:
