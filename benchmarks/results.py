@@ -55,8 +55,9 @@ PUBLISHED_MODES = {
         ('Lin et al. 2018', 'PacGAN4', '7.8 ± 0.1', '0.959 ± 0.014', '0.07 ± 0.02'),
     ],
 }
-UNCHECKED = """The papers themselves were not at hand when this table was written: of it, the 17.3 modes and the 0.948 of
-Lin et al.'s plain GAN on 25 Gaussians were checked against a source. See the papers before citing the others.
+UNCHECKED = """The papers were not at hand when these published figures were written down. Of all of them,
+the 17.3 modes and the 0.948 of the plain GAN on 25 Gaussians have been checked; look into the papers before
+citing another.
 """
 # By config: what others report of the same paper's method, by protocols of their own.
 PUBLISHED = {
