@@ -21,10 +21,18 @@ from gan_jax.data.domains import DOMAINS
 from gan_jax.data.folder import open_folder
 from gan_jax.evaluation import FIELDS, Evaluation, open_look
 from gan_jax.metrics.features import Seen
-from gan_jax.metrics.figures import check_enough, counted, figures, settings, too_few, with_counts
+from gan_jax.metrics.figures import (
+    check_enough,
+    counted,
+    figures,
+    needs_reals,
+    settings,
+    too_few,
+    with_counts,
+)
 from gan_jax.metrics.frechet import exact_moments
 from gan_jax.pictures import write_atomically
-from gan_jax.sample import CHECKPOINTS, open_system, read_state, which_checkpoint
+from gan_jax.sample import CHECKPOINTS, open_system, player_of, read_state, which_checkpoint
 from gan_jax.writers import finite
 
 METRICS = ('fd', 'kid', 'pr', 'dc')  # where no config says which; those that need no classes
@@ -55,18 +63,13 @@ def of_run(options) -> tuple[dict, dict, list]:
     """The figures of a checkpoint's generator, what they depend on, and what is to be doubted."""
     workdir, config = Path(options.workdir), config_of(options)
     step, state, gan, batch = read_state(workdir, options.checkpoint, *open_system(workdir))
-    player = (
-        (state.params['generator'], state.model_state['generator'])
-        if options.no_ema
-        else (state.ema_params, state.ema_model_state)
-    )
+    player, is_averaged = player_of(state, config, options.no_ema)
     if len(gan.targets) > 1 and 'seed' in options.given:
         raise UserError(f'--seed: {options.seed} will not do, as the run draws no z; takes none')
     evaluation = opened(config, options.seed)
     player, images_seen = parallel.replicate((player, state.images_seen), evaluation.look.devices)
     quality = evaluation.of(gan, step, player, images_seen, batch)
     assert quality, 'nobody interrupts it'
-    is_averaged = config.ema_half_life_kimg > 0 and not options.no_ema
     fakes = {'fakes': str(workdir), 'step': step, 'weights': 'averaged' if is_averaged else 'as they are'}
     if len(gan.targets) == 1:  # else they are made of pictures
         fakes['seed of z'] = options.seed
@@ -105,7 +108,8 @@ def of_folder(options) -> tuple[dict, dict, list]:
         min(len(fakes), len(reals)),
     )
     beside = {'fakes': options.images} | ({'domain': domain} if len(domains) > 1 else {})
-    return measured, beside | counted(len(fakes), len(reals)) | evaluation.protocol, doubts
+    counts = counted(len(fakes), len(reals) if needs_reals(config.evaluation.metrics) else None)
+    return measured, beside | counts | evaluation.protocol, doubts
 
 
 def of_two_folders(options) -> tuple[dict, dict, list]:

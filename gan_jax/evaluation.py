@@ -25,7 +25,7 @@ from gan_jax.metrics.figures import (
     settings,
     too_few,
 )
-from gan_jax.metrics.networks import NETWORKS, STACKED, STACKED_CHANNELS, open_network
+from gan_jax.metrics.networks import NETWORKS, STACKED, open_network
 
 FIELDS = {
     'evaluate_every_steps': fields.whole(least=0),
@@ -72,10 +72,10 @@ class Evaluation:
         self.config, self.look = config, look
         self.rng = jax.random.fold_in(jax.random.key(seed), LATENTS)
         self.images = open_domains(config.data, config.evaluation.split, flag)
-        if look.network.name == STACKED and config.data.channels != STACKED_CHANNELS:
+        if look.network.name == STACKED and config.data.channels != look.network.channels:
             raise UserError(
                 f'{flag.replace("split", "network")}: {STACKED!r} will not do where '
-                f'--config.data.channels is {config.data.channels}; takes {STACKED_CHANNELS} there'
+                f'--config.data.channels is {config.data.channels}; takes {look.network.channels} there'
             )
         for images in self.images.values():
             check_enough(config.evaluation.metrics, len(images), flag)

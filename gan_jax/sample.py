@@ -41,11 +41,7 @@ def main(arguments: list[str]) -> None:
     if config.compilation_cache:
         keep_on_disk()
     step, state, gan, batch = read_state(workdir, options.checkpoint, system, config)
-    player = (
-        (state.params['generator'], state.model_state['generator'])
-        if options.no_ema
-        else (state.ema_params, state.ema_model_state)
-    )
+    player, is_averaged = player_of(state, config, options.no_ema)
     inputs = jax.eval_shape(partial(gan.sample_inputs, jax.random.key(0), 1), batch)
     check_images(options, takes_pictures=isinstance(inputs, dict))
     if options.images:
@@ -66,7 +62,6 @@ def main(arguments: list[str]) -> None:
         write_atomically(out, file.getvalue())
     else:
         picture = draw(columns, config.data, num_columns=options.interpolate or None)
-        is_averaged = config.ema_half_life_kimg > 0 and not options.no_ema
         save_png(out, picture, {'step': str(step), 'seed': str(options.seed), 'averaged': str(is_averaged)})
     print(out)
 
@@ -165,6 +160,13 @@ def read_state(workdir: Path, step: int | str | None, system, config):
     stage = [stage for stage in stages if stage.first_step < max(step, 1)][-1]
     gan = system.make(config, stage, axis_name=None)
     return step, state, gan, abstract_arguments(config, gan, stage)[1]
+
+
+def player_of(state, config, no_ema: bool):
+    """The generator's (params, model_state), and whether they are averages: not where there is none."""
+    if config.ema_half_life_kimg > 0 and not no_ema:
+        return (state.ema_params, state.ema_model_state), True
+    return (state.params['generator'], state.model_state['generator']), False
 
 
 def interpolated(inputs: jax.Array, frames: int) -> jax.Array:

@@ -1,7 +1,6 @@
 """Many runs as one program: each is the run that train.py makes of its config; what they come to is told."""
 
 import json
-import math
 import os
 import re
 from types import SimpleNamespace
@@ -17,7 +16,6 @@ from gan_jax.base import TrainingFailed, UserError
 from gan_jax.config import load_config
 from gan_jax.gans import load_system
 from gan_jax.members import members_of, traced
-from gan_jax.outcome import Outcome, groups, mean_and_sd, table
 from gan_jax.state_bytes import state_sha256
 from gan_jax.together import train_members
 from gan_jax.train_state import TrainState
@@ -271,102 +269,6 @@ def test_runs_that_do_not_fit_are_not_begun(tmp_path, monkeypatch):
     ):
         train_members(small_members('gan', 2), tmp_path / 'all')
     assert not (tmp_path / 'all').exists()
-
-
-STEP = 'takes a real number that a step computes with'
-REFUSED = [
-    ('gan', 'gan.generator_units=16,32', 'as a whole number sets shapes, or where a run is cut'),
-    ('gan', 'seed=1,2', 'as a whole number sets shapes, or where a run is cut'),
-    ('gan', 'gan.loss=hinge,wasserstein', 'as a word chooses what is computed'),
-    ('gan', 'data.flip=true,false', 'as a flag chooses what is computed'),
-    ('progan', 'gan.fade_kimg=1', 'as a list sets the stages of a run'),
-    ('gan', 'gan.keep_hidden=0.5,0.75', 'as its value decides what the program is'),
-    ('gan', 'optimizer.generator.decay_factor=1.1,1.2', 'as its value decides what the program is'),
-    ('cyclegan', 'gan.identity_weight=0,5', 'as its value decides what the program is'),
-    ('gan', 'ema_half_life_kimg=1,2', 'as it sets the stages of a run'),
-    ('gan', 'watchdogs.collapse_kimg=1,2', 'as a step does not compute with it'),
-]
-
-
-@pytest.mark.parametrize(('system', 'typed', 'reason'), REFUSED)
-def test_a_field_that_cannot_be_swept(refused, system, typed, reason):
-    name = typed.partition('=')[0]
-    arguments = [*flags(system, num_steps=6), '--workdir=new', f'--sweep={typed}']
-    arguments = [each for each in arguments if not each.startswith(f'--config.{name}=')]
-    refused(
-        seeds.main,
-        arguments,
-        f'--sweep: {name}',
-        'will not do, ',
-        f'{reason}, and all runs are one program; ',
-        STEP,
-    )
-
-
-def test_a_value_that_its_field_does_not_take(refused):
-    begin = [*flags('gan'), '--workdir=new']
-    refused(
-        seeds.main,
-        [*begin, f'--sweep={RATE}=0.1,0'],
-        f"--sweep: {RATE}: '0' will not do; takes a finite number",
-    )
-    refused(
-        seeds.main, [*begin, f'--sweep={RATE}=0.1,0.10'], f'--sweep: {RATE} is given 0.1 twice; takes each'
-    )
-    refused(seeds.main, [*begin, f'--sweep={RATE}=1', f'--sweep={RATE}=2'], f'--sweep: {RATE} is given twice')
-    refused(
-        seeds.main,
-        [*begin, f'--config.{RATE}=1', f'--sweep={RATE}=2'],
-        f'--sweep: {RATE} will not do beside ',
-    )
-    refused(
-        seeds.main, [*begin, '--sweep=sed=2'], '--config.sed: no such field; the nearest is --config.seed'
-    )
-    refused(
-        seeds.main,
-        [*begin, '--config.seed=2147483640', '--num_seeds=9'],
-        "--config.seed: '2147483648' will not do",
-    )
-    refused(
-        seeds.main,
-        [*begin, '--config.distributed.coordinator=a:1'],
-        "--config.distributed.coordinator: 'a:1' will not do, as all runs are one process; takes ''",
-    )
-
-
-def outcome(seed, loss, failure='', **values):
-    return Outcome(
-        f'seed_{seed}', seed, values, {'generator_loss': loss, 'other': 1.0}, '' if failure else 'ab', failure
-    )
-
-
-def test_mean_and_standard_deviation():
-    assert mean_and_sd([2.0, 4.0, 9.0]) == (5.0, math.sqrt((9 + 1 + 16) / 2))
-    assert mean_and_sd([3.0]) == (3.0, None)
-    assert mean_and_sd([]) == (None, None)
-    assert mean_and_sd([3.0, None]) == (None, None)
-    rates = [
-        outcome(0, 1.0, rate=0.1),
-        outcome(1, 3.0, rate=0.1),
-        outcome(0, 5.0, rate=0.2),
-        outcome(1, 7.0, 'nan', rate=0.2),
-    ]
-    first, second = groups(rates)
-    assert first == {
-        'values': {'rate': 0.1},
-        'seeds': 2,
-        'mean': {'generator_loss': 2.0, 'other': 1.0},
-        'sd': {'generator_loss': math.sqrt(2), 'other': 0.0},
-    }
-    assert second['seeds'] == 1
-    assert second['mean']['generator_loss'] == 5.0
-    assert second['sd']['generator_loss'] is None
-    lines = table(rates).splitlines()
-    assert lines[0].split() == ['run', 'loss', 'G', 'state', 'sha256']
-    assert lines[4].split() == ['seed_1', '7', 'failed']
-    assert lines[5].split('  ')[0] == '0.1: mean ± sd of 2'
-    assert lines[5].endswith('2 ± 1.414')
-    assert lines[6].endswith('5 ± -')
 
 
 def test_each_is_measured_at_its_end(tmp_path, capsys):

@@ -19,12 +19,11 @@ from gan_jax.metrics.weights import file_sha256, filled, read_arrays
 BILINEAR = 'bilinear without smoothing, as TensorFlow 1'
 PADDED = f'to 32 pixels, smaller ones in the middle of black, larger ones {BILINEAR}'
 STACKED = 'stacked_cnn'  # the small one on each channel by itself, as of stacked MNIST
-STACKED_CHANNELS = 3
 # Of pictures, by name: the network, the channels that it takes, the features that it gives, and how pictures
 # become as large as it takes them.
 NETWORKS = {
     'small_cnn': (SmallCNN(), 1, 128, PADDED),
-    STACKED: (SmallCNN(), STACKED_CHANNELS, 384, PADDED),
+    STACKED: (SmallCNN(), 3, 384, PADDED),
     'efficientnet_lite0': (EfficientNetLite0(), 3, 1280, f'to 224 pixels, {BILINEAR}'),
     'inception_v3': (InceptionV3(), 3, 2048, f'to 299 pixels, {BILINEAR}'),
 }
