@@ -22,7 +22,7 @@ from gan_jax.train_state import TrainState
 from gan_jax.writers import read_records
 from helpers import ROOT, config_path, flags, small_config, small_overrides
 
-RATE, RATE_OF_D = (f'optimizer.{player}.learning_rate' for player in ('generator', 'discriminator'))
+RATE_OF_D = 'optimizer.discriminator.learning_rate'
 # So large that a step moves the weights by more than they were rounded.
 RATES = {f'optimizer__{player}__learning_rate': 0.01 for player in ('generator', 'discriminator')}
 EACH_SYSTEM = {
