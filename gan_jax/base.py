@@ -21,6 +21,9 @@ class GAN(NamedTuple):
     sample_inputs: Callable  # (rng, n, batch) -> inputs: z, pictures of a domain, or points
     # (params, model_state, inputs, images_seen) -> {column: images [N, H, W, C] in [-1, 1], or points [N, 2]}
     sample: Callable
+    # D's, (params, model_state, columns, images_seen) -> {column: its probability [N] that each is real}; of
+    # columns as `sample` gives them, or of reals by their domain
+    judge: Callable
     least_flops: Callable  # (batch_size) -> hand count of the floating point operations that one step needs
     # Updates of the other players, each on a minibatch of its own, per generator update.
     critic_steps: int = 1

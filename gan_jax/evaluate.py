@@ -32,7 +32,7 @@ from gan_jax.metrics.figures import (
 )
 from gan_jax.metrics.frechet import exact_moments
 from gan_jax.pictures import write_atomically
-from gan_jax.sample import CHECKPOINTS, open_system, player_of, read_state, which_checkpoint
+from gan_jax.trained import CHECKPOINTS, open_run, which_checkpoint
 from gan_jax.writers import finite
 
 METRICS = ('fd', 'kid', 'pr', 'dc')  # where no config says which; those that need no classes
@@ -61,17 +61,17 @@ def main(arguments: list[str]) -> None:
 
 def of_run(options) -> tuple[dict, dict, list]:
     """The figures of a checkpoint's generator, what they depend on, and what is to be doubted."""
-    workdir, config = Path(options.workdir), config_of(options)
-    step, state, gan, batch = read_state(workdir, options.checkpoint, *open_system(workdir))
-    player, is_averaged = player_of(state, config, options.no_ema)
-    if len(gan.targets) > 1 and 'seed' in options.given:
+    config, run = config_of(options), open_run(options.workdir, options.checkpoint)
+    if len(run.gan.targets) > 1 and 'seed' in options.given:
         raise UserError(f'--seed: {options.seed} will not do, as the run draws no z; takes none')
     evaluation = opened(config, options.seed)
-    player, images_seen = parallel.replicate((player, state.images_seen), evaluation.look.devices)
-    quality = evaluation.of(gan, step, player, images_seen, batch)
+    generator = run.generator(options.no_ema), run.state.images_seen
+    generator, images_seen = parallel.replicate(generator, evaluation.look.devices)
+    quality = evaluation.of(run.gan, run.step, generator, images_seen, run.batch)
     assert quality, 'nobody interrupts it'
-    fakes = {'fakes': str(workdir), 'step': step, 'weights': 'averaged' if is_averaged else 'as they are'}
-    if len(gan.targets) == 1:  # else they are made of pictures
+    weights = 'averaged' if run.is_averaged(options.no_ema) else 'as they are'
+    fakes = {'fakes': str(Path(options.workdir)), 'step': run.step, 'weights': weights}
+    if len(run.gan.targets) == 1:  # else they are made of pictures
         fakes['seed of z'] = options.seed
     return quality.figures, fakes | quality.counts | evaluation.protocol, evaluation.doubts()
 

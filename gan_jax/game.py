@@ -119,6 +119,14 @@ def latent_gan(
         variables = {'params': params, **model_state}
         return {'generated': generator.apply(variables, inputs, train=False, **progress(images_seen))}
 
+    def judge_columns(params, model_state, columns, images_seen):
+        """Without dropout, by running averages; a D that compares examples has each column as a batch."""
+        variables, now = {'params': params, **model_state}, progress(images_seen)
+        belief = lambda images: loss.probability(
+            discriminator.apply(variables, images, None, train=False, **now)
+        )
+        return {name: belief(images) for name, images in columns.items()}
+
     return GAN(
         init=init,
         optimizers=optimizers,
@@ -126,6 +134,7 @@ def latent_gan(
         losses={'discriminator': discriminator_loss, 'generator': generator_loss},
         sample_inputs=sample_inputs,
         sample=sample,
+        judge=judge_columns,
         least_flops=least_flops,
         critic_steps=critic_steps,
     )

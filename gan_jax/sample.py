@@ -3,7 +3,6 @@
 Or of your own, translated: python -m gan_jax.sample --workdir=runs/b --images=DIR --direction=a2b --out=DIR
 """
 
-import argparse
 import io
 import os
 import sys
@@ -15,21 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import checkpoint, cli
+from gan_jax import cli
 from gan_jax.base import UserError
 from gan_jax.compilation import keep_on_disk
-from gan_jax.config import read_config
-from gan_jax.dry_run import abstract_arguments
 from gan_jax.gallery import are_points, draw, num_shown
-from gan_jax.gans import load_system
 from gan_jax.latents import spherical_interpolation
-from gan_jax.manifest import BEST
 from gan_jax.pictures import save_png, to_uint8, write_atomically
+from gan_jax.trained import CHECKPOINTS, open_run, sample_in_chunks, which_checkpoint
 from gan_jax.translate import add_images, check_translation, translate_files
 
 OUT = 'a name that ends in .png or .npz'
-CHUNK = 64  # examples made at once, so that any number fits into memory
-CHECKPOINTS = "step of the checkpoint, or best: the run's best so far; the newest by default"
 ROWS = 8  # of an interpolation, by default
 
 
@@ -37,23 +31,22 @@ def main(arguments: list[str]) -> None:
     """Reads the command line, makes the pictures and writes them."""
     options = parse(arguments)
     workdir, out = Path(options.workdir), Path(options.out)
-    system, config = open_system(workdir)
-    if config.compilation_cache:
+    run = open_run(workdir, options.checkpoint)
+    if run.config.compilation_cache:
         keep_on_disk()
-    step, state, gan, batch = read_state(workdir, options.checkpoint, system, config)
-    player, is_averaged = player_of(state, config, options.no_ema)
-    inputs = jax.eval_shape(partial(gan.sample_inputs, jax.random.key(0), 1), batch)
+    gan, player = run.gan, run.generator(options.no_ema)
+    inputs = jax.eval_shape(partial(gan.sample_inputs, jax.random.key(0), 1), run.batch)
     check_images(options, takes_pictures=isinstance(inputs, dict))
     if options.images:
-        translate_files(gan, player, options.direction, Path(options.images), out, config.data.channels)
+        translate_files(gan, player, options.direction, Path(options.images), out, run.config.data.channels)
         return
-    shown = num_shown(jax.eval_shape(gan.sample, *player, inputs, state.images_seen))
+    shown = num_shown(jax.eval_shape(gan.sample, *player, inputs, run.state.images_seen))
     number = options.num or (ROWS if options.interpolate else shown)
     ends = 2 if options.interpolate else 1
-    inputs = gan.sample_inputs(jax.random.key(options.seed), ends * number, batch)
+    inputs = gan.sample_inputs(jax.random.key(options.seed), ends * number, run.batch)
     if options.interpolate:
         inputs = interpolated(inputs, options.interpolate)
-    columns = sample_in_chunks(gan, player, inputs, state.images_seen)
+    columns = sample_in_chunks(gan, player, inputs, run.state.images_seen)
     if out.suffix == '.npz':
         file = io.BytesIO()
         stored = columns if are_points(columns) else jax.tree.map(to_uint8, columns)
@@ -61,8 +54,16 @@ def main(arguments: list[str]) -> None:
         np.savez(file, **arrays)
         write_atomically(out, file.getvalue())
     else:
-        picture = draw(columns, config.data, num_columns=options.interpolate or None)
-        save_png(out, picture, {'step': str(step), 'seed': str(options.seed), 'averaged': str(is_averaged)})
+        picture = draw(columns, run.config.data, num_columns=options.interpolate or None)
+        save_png(
+            out,
+            picture,
+            {
+                'step': str(run.step),
+                'seed': str(options.seed),
+                'averaged': str(run.is_averaged(options.no_ema)),
+            },
+        )
     print(out)
 
 
@@ -112,79 +113,11 @@ def check_images(options, takes_pictures: bool) -> None:
         raise UserError('--images: missing, as this run translates; takes a picture or a folder with some')
 
 
-def open_system(workdir: Path) -> tuple[Any, Any]:
-    """The module and the config of the run in a workdir."""
-    config = read_config(workdir)
-    return load_system(str(config.system)), config
-
-
-def which_checkpoint(text: str) -> int | str:
-    """An argparse type: a step, or 'best'."""
-    try:
-        return text if text == BEST else cli.whole_number(0)(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f'{error}, or {BEST}') from None
-
-
-def read_state(workdir: Path, step: int | str | None, system, config):
-    """A checkpoint's step and state, with the system it belongs to; raises UserError where there is none.
-
-    Args:
-        workdir: of the run.
-        step: of the checkpoint; 'best' for the one that the run has found to be, None for the newest.
-        system: the module of `gan_jax.gans`.
-        config: of the run.
-    """
-    checkpoints = checkpoint.open_existing(workdir)
-    if step == BEST:
-        step = checkpoints.best()
-        if step is None:
-            raise UserError(
-                f'--checkpoint: {BEST!r} is not there, as the run has not measured itself; takes one of '
-                f'{", ".join(map(str, checkpoints.steps()))}'
-            )
-    stages = system.stages(config)
-    like, _ = abstract_arguments(config, system.make(config, stages[0], axis_name=None), stages[0])
-    state: Any = None
-    if step is None:
-        state = checkpoints.restore_newest(like)
-    elif step in checkpoints.steps():
-        try:
-            state = checkpoints.restore(step, like)
-        except ValueError as error:
-            raise UserError(f'--checkpoint: {step} is broken ({error}); takes another') from None
-    else:
-        taken = ', '.join(map(str, checkpoints.steps()))
-        raise UserError(f'--checkpoint: {step} is not there; takes one of {taken}')
-    step = int(state.step)
-    stage = [stage for stage in stages if stage.first_step < max(step, 1)][-1]
-    gan = system.make(config, stage, axis_name=None)
-    return step, state, gan, abstract_arguments(config, gan, stage)[1]
-
-
-def player_of(state, config, no_ema: bool):
-    """The generator's (params, model_state), and whether they are averages: not where there is none."""
-    if config.ema_half_life_kimg > 0 and not no_ema:
-        return (state.ema_params, state.ema_model_state), True
-    return (state.params['generator'], state.model_state['generator']), False
-
-
 def interpolated(inputs: jax.Array, frames: int) -> jax.Array:
     """Pairs of z [2 R, D] to rows of `frames` points between the two of each: [R · frames, D]."""
     starts, ends = jnp.split(inputs, 2)
     rows = jax.vmap(spherical_interpolation, in_axes=(0, 0, None))(starts, ends, jnp.linspace(0, 1, frames))
     return rows.reshape(-1, inputs.shape[-1])
-
-
-def sample_in_chunks(gan, player, inputs: jax.Array, images_seen) -> dict[str, np.ndarray]:
-    """`gan.sample` over all inputs, a chunk at a time: {column: images [N, H, W, C] or points [N, 2]}."""
-    sample = jax.jit(gan.sample)
-    padded = jnp.pad(inputs, ((0, -len(inputs) % CHUNK), (0, 0)), mode='wrap')
-    chunks = [
-        jax.device_get(sample(*player, chunk, images_seen))
-        for chunk in jnp.split(padded, len(padded) // CHUNK)
-    ]
-    return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(inputs)] for name in chunks[0]}
 
 
 if __name__ == '__main__':

@@ -10,8 +10,8 @@ from gan_jax import evaluate, loop, manifest, references
 from gan_jax.base import UserError
 from gan_jax.compilation import Programs
 from gan_jax.evaluation import Evaluation, open_look
-from gan_jax.sample import open_system, read_state
 from gan_jax.state_bytes import state_sha256
+from gan_jax.trained import open_run
 from gan_jax.writers import read_records
 from helpers import small_config
 
@@ -60,8 +60,7 @@ def test_the_best_checkpoint_stays(measured):
     marked = [path.parent.name for path in workdir.glob('checkpoints/*/best')]
     assert marked == [str(best['step'])]
     assert manifest.rank(workdir / 'checkpoints' / marked[0]) == -best['FD-small_cnn']
-    step, *_ = read_state(workdir, 'best', *open_system(workdir))
-    assert step == best['step']
+    assert open_run(workdir, 'best').step == best['step']
 
 
 def test_evaluate_gives_the_same_figures(measured, capsys, tmp_path, monkeypatch):
@@ -98,7 +97,8 @@ def test_other_systems_are_measured_too(system, tmp_path):
 
 def test_eight_devices_see_what_one_does(measured):
     config, workdir, _ = measured
-    step, state, gan, batch = read_state(workdir, 8, *open_system(workdir))
+    run = open_run(workdir, 8)
+    step, state, gan, batch = run.step, run.state, run.gan, run.batch
 
     def figures(devices):
         evaluation = Evaluation(config, open_look(config.evaluation, devices, Programs()), config.seed)
@@ -143,10 +143,10 @@ def test_a_broken_cache_is_looked_past(measured, own_cache, damage):
 
 def test_a_run_that_is_to_stop_does_not_wait_for_its_figures(measured, tmp_path):
     config, workdir, _ = measured
-    step, state, gan, batch = read_state(workdir, 8, *open_system(workdir))
+    run = open_run(workdir, 8)
     evaluation = Evaluation(config, open_look(config.evaluation, jax.devices()[:1], Programs()), 0)
-    player = (state.ema_params, state.ema_model_state)
-    assert evaluation.of(gan, step, player, state.images_seen, batch, is_stopped=lambda: True) is None
+    generator = run.generator(), run.state.images_seen
+    assert evaluation.of(run.gan, run.step, *generator, run.batch, is_stopped=lambda: True) is None
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ import pytest
 from gan_jax import layers
 from gan_jax.config import load_config
 from gan_jax.convolution import on_cpu
+from gan_jax.data.domains import domain_names
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
 from gan_jax.gans.dcgan import base_and_depth
 from gan_jax.train_step import train_step
-from helpers import ROOT, make_gan, plain_step, random_batches, single_step, small_config
+from helpers import ROOT, SMALL, make_gan, plain_step, random_batches, single_step, small_config
 
 
 def parameters(config):
@@ -217,3 +218,36 @@ def test_every_choice_trains_and_changes_something(system, field, name):
     _, plain_metrics = plain(state, batch)
     names = ('discriminator_loss', 'generator_loss', 'discriminator_gradient_norm', 'generator_gradient_norm')
     assert any(metrics[name] != plain_metrics[name] for name in names)
+
+
+@pytest.mark.parametrize('system', ['gan', 'progan', 'cyclegan', 'points'])
+def test_d_is_asked_what_it_was_trained_to_say(system):
+    """Its belief in the reals is the one reported of the step, where nothing in D is random or averaged."""
+    surely = {'gan__keep_pixels': 1, 'gan__keep_hidden': 1} if system == 'gan' else {}
+    config = small_config(system, **surely)
+    step, state, batch = single_step(config)
+    gan, metrics = make_gan(config), step(state, batch)[1]
+    reals = {domain: batch[domain] for domain in domain_names(config.data)}
+    player = state.params['discriminator'], state.model_state['discriminator']
+    beliefs = gan.judge(*player, reals, state.images_seen)
+    assert {name: belief.shape for name, belief in beliefs.items()} == dict.fromkeys(reals, (16,))
+    np.testing.assert_allclose(metrics['real_probability'], np.mean(list(beliefs.values())), rtol=1e-5)
+
+
+@pytest.mark.parametrize('system', SMALL)
+def test_d_has_a_belief_in_every_picture_of_g(system):
+    config = small_config(system)
+    _, state, batch = single_step(config)
+    gan = make_gan(config)
+    columns = gan.sample(
+        state.params['generator'],
+        state.model_state['generator'],
+        gan.sample_inputs(jax.random.key(0), 3, batch),
+        state.images_seen,
+    )
+    player = state.params['discriminator'], state.model_state['discriminator']
+    beliefs = gan.judge(*player, columns, state.images_seen)
+    assert set(beliefs) == set(columns)
+    for belief in beliefs.values():
+        assert belief.shape == (3,)
+        assert np.all((belief >= 0) & (belief <= 1))

@@ -44,7 +44,7 @@ FLOORS = [
     {'config', 'steps'},
     {'record'},
     {'dry_run', 'loop'},
-    {'ensemble', 'members'},
+    {'ensemble', 'members', 'trained'},
     {'records'},
     {'together'},
     {'sample', 'prepare', 'seeds'},

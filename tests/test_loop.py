@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import checkpoint, fitting, loop, parallel, sample
+from gan_jax import checkpoint, fitting, loop, parallel
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.compilation import Programs
 from gan_jax.config import check_workdir, load_config
 from gan_jax.gans import load_system
 from gan_jax.state_bytes import state_sha256
 from gan_jax.stopwatch import StageClock
+from gan_jax.trained import open_run
 from helpers import ROOT, replicas_that_differ, small_config
 
 NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3, 'cyclegan': 1, 'points': 1}
@@ -102,12 +103,9 @@ def test_a_stages_clock_counts_its_compilation():
 def test_checkpoints_hold_the_state_on_any_number_of_devices(run):
     system_name, workdir, state, _ = run
     assert checkpoint.Checkpoints(workdir).steps() == LOGGED[system_name]
-    system, config = sample.open_system(workdir)
-    assert config.system == system_name
-    _, restored, _, _ = sample.read_state(workdir, 8, system, config)
-    assert state_sha256(restored) == state_sha256(state)
-    _, earlier, _, _ = sample.read_state(workdir, 4, system, config)
-    assert state_sha256(earlier) != state_sha256(state)
+    restored, earlier = open_run(workdir, 8), open_run(workdir, 4)
+    assert restored.config.system == system_name
+    assert restored.sha256 == state_sha256(restored.state) == state_sha256(state) != earlier.sha256
 
 
 def test_a_hash_sees_every_leaf(run):

@@ -19,6 +19,7 @@ from gan_jax.members import members_of, traced
 from gan_jax.state_bytes import state_sha256
 from gan_jax.together import train_members
 from gan_jax.train_state import TrainState
+from gan_jax.trained import open_run
 from gan_jax.writers import read_records
 from helpers import ROOT, config_path, flags, small_config, small_overrides
 
@@ -52,8 +53,7 @@ def small_members(system, num_seeds, sweeps=None, **overrides):
 
 def state_of(workdir) -> TrainState:
     """That of the newest checkpoint, as `sample` reads it."""
-    system, config = sample.open_system(workdir)
-    return sample.read_state(workdir, None, system, config)[1]
+    return open_run(workdir).state
 
 
 def assert_same_run(folder, alone, rtol=1e-4, atol=2e-6):
@@ -162,7 +162,7 @@ def test_a_swept_value_is_that_of_a_run_alone(swept, tmp_path):
     folder = swept[0] / '0.5_0.25_seed_1'
     sets = {RATE_OF_D.replace('.', '__'): 0.5, 'optimizer__generator__momentum': 0.25}
     config = small_config('gan', num_steps=6, seed=1, **sets)
-    assert sample.open_system(folder)[1] == config
+    assert open_run(folder).config == config
     assert_same_run(folder, loop.train(config, tmp_path))
     others = [state_of(swept[0] / name) for name in ('2.0_0.25_seed_1', '0.5_0.25_seed_0')]
     for other in others:

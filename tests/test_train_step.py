@@ -45,6 +45,7 @@ def toy(critic_steps):
         losses={'discriminator': discriminator, 'generator': generator},
         sample_inputs=lambda rng, n, batch: batch['z'],
         sample=lambda params, model_state, inputs: {'a': params['a'] * inputs},
+        judge=lambda *_: {},
         least_flops=lambda batch_size: 0,
         critic_steps=critic_steps,
     )

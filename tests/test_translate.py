@@ -10,6 +10,7 @@ from PIL import Image
 from gan_jax import loop, sample, translate
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.reading import read_picture
+from gan_jax.trained import open_run
 from helpers import small_config
 
 
@@ -65,10 +66,9 @@ def test_each_direction_has_its_generator(workdir, folder, tmp_path):
         main(workdir, f'--images={folder}/a.png', f'--direction={direction}', f'--out={tmp_path / direction}')
     one, other = (np.asarray(Image.open(tmp_path / each / 'a.png')) for each in ('a2b', 'b2a'))
     assert (one != other).any()
-    system, config = sample.open_system(workdir)
-    _, state, gan, _ = sample.read_state(workdir, None, system, config)
+    run = open_run(workdir)
     picture = np.asarray(read_picture(folder / 'a.png', 1), np.float32)[None, :, :, None] / 127.5 - 1
-    columns = gan.sample(state.ema_params, state.ema_model_state, {'a': picture}, 0)
+    columns = run.gan.sample(*run.generator(), {'a': picture}, 0)
     np.testing.assert_allclose(one, (columns['a_to_b'][0, :, :, 0] + 1) * 127.5, atol=1)
 
 

@@ -166,13 +166,11 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         memory = {domain: image_pool.empty(gan.pool_size, batch[domain].shape[1:]) for domain in DOMAINS}
         return params, {player: {} for player in params}, memory if gan.pool_size else ()
 
-    def generate(params, state, batch, rng):
-        del rng
+    def generate(params, state, batch, _):
         fakes = {target: translate(params, way, batch[source]) for way, (source, target, _) in WAYS.items()}
         return fakes, state.model_state['generator']
 
-    def generator_loss(params, fakes, state, batch, rng):
-        del rng
+    def generator_loss(params, fakes, state, batch, _):
         adversarial, cycle, identity = 0.0, 0.0, 0.0
         for way, (source, target, back) in WAYS.items():
             judged = partial(judge, state.params['discriminator'], target)
@@ -200,20 +198,23 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         metrics = {'real_probability': real_probability, 'fake_probability': fake_probability}
         return value, Aux({}, metrics, memory)
 
-    def sample_inputs(rng, n, batch):
-        del rng
+    def sample_inputs(_, n, batch):
         number = min(n, *(len(batch[domain]) for domain in DOMAINS))
         return {domain: batch[domain][:number] for domain in DOMAINS}
 
-    def sample(params, model_state, inputs, images_seen):
+    def sample(params, _, inputs, images_seen):
         """Of each domain that `inputs` has: the pictures, translated, and translated back."""
-        del model_state, images_seen
         columns = {}
         for way, (source, _, back) in WAYS.items():
             if source in inputs:
                 columns[source], columns[way] = inputs[source], translate(params, way, inputs[source])
                 columns[f'{way}_to_{source}'] = translate(params, back, columns[way])
         return columns
+
+    def judge_columns(params, _, columns, images_seen):
+        """By the D of the domain that a column is in, or shall look like; the mean over its patches."""
+        belief = lambda name, images: loss.probability(judge(params, name[-1], images)).mean((1, 2))
+        return {name: belief(name, images) for name, images in columns.items()}
 
     return GAN(
         init=init,
@@ -222,6 +223,7 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         losses={'generator': generator_loss, 'discriminator': discriminator_loss},
         sample_inputs=sample_inputs,
         sample=sample,
+        judge=judge_columns,
         least_flops=lambda batch_size: batch_size * least_example_flops(config),
         augment=partial(enlarge_and_crop, size=data.load_resolution),
         targets={way: target for way, (_, target, _) in WAYS.items()},
@@ -252,9 +254,7 @@ def least_example_flops(config) -> int:
         d += conv_flops(size, 4, 2, 1, wide[layer - 1], wide[layer])
         size //= 2
     d += conv_flops(size, 4, 1, 1, wide[-2], wide[-1]) + conv_flops(size - 1, 4, 1, 1, wide[-1], 1)
-
     # Forward, to the weights and to the input, which nobody asks of a picture that is not generated.
-    of_picture, of_fake = 3 * g - first, 3 * g
-    identity = of_picture if gan.identity_weight else 0
+    of_pictures = (2 if gan.identity_weight else 1) * (3 * g - first)
     judging = (3 if gan.loss == 'relativistic' else 2) * d  # in G's step, which needs no gradient to D
-    return 2 * (of_picture + of_fake + identity + judging + 2 * (3 * d - seen))
+    return 2 * (of_pictures + 3 * g + judging + 2 * (3 * d - seen))

@@ -11,7 +11,7 @@ import optax
 from gan_jax import fields, game, layers
 from gan_jax.base import GAN, Stage
 from gan_jax.latents import LATENTS
-from gan_jax.losses import LOSSES, AdversarialLoss
+from gan_jax.losses import LOSSES
 
 FIELDS = {
     **game.FIELDS,
@@ -103,7 +103,7 @@ def make(config, stage: Stage, axis_name: str | None) -> GAN:
         ),
         draw_latents=lambda keys: LATENTS[gan.latent](keys, gan.latent_dim),
         # The authors' cost is the mean of D's two halves, not their sum: under SGD the ½ is a learning rate.
-        loss=AdversarialLoss(lambda real, fake: 0.5 * loss.discriminator(real, fake), loss.generator),
+        loss=loss._replace(discriminator=lambda real, fake: 0.5 * loss.discriminator(real, fake)),
         penalty=game.penalty(gan),
         critic_steps=gan.critic_steps,
         optimizers={
