@@ -34,6 +34,15 @@ def inverse_transform(keys: jax.Array, dim: int) -> jax.Array:
     return ndtri(u)
 
 
+def truncated(z: jax.Array, psi: float) -> jax.Array:
+    """z [N, D] nearer to its mean, which is 0 in every `LATENTS`, by the factor `psi`.
+
+    Below 1 pictures are more typical and vary less. Karras et al. 2019, appendix B, do so to StyleGAN's w;
+    Brock et al. 2019, section 3.1, draw again what lies far out, to the same end.
+    """
+    return psi * z
+
+
 def spherical_interpolation(start: jax.Array, end: jax.Array, fractions: jax.Array) -> jax.Array:
     """Points on the great arc from `start` [D] to `end` [D] at `fractions` [F] of its angle: [F, D].
 
@@ -48,6 +57,35 @@ def spherical_interpolation(start: jax.Array, end: jax.Array, fractions: jax.Arr
         angle
     )
     return jnp.where(jnp.sin(angle) < 1e-4, straight, arc)
+
+
+def rows(z: jax.Array, length: int) -> jax.Array:
+    """From z[0] to z[R], …, from z[R - 1] to z[2 R - 1], [2 R, D]: [R, length, D], both ends included."""
+    starts, ends = jnp.split(z, 2)
+    return jax.vmap(spherical_interpolation, (0, 0, None))(starts, ends, jnp.linspace(0, 1, length))
+
+
+def plane(corners: jax.Array, side: int) -> jax.Array:
+    """Between four z [4, D], the corners of a square row by row: [side, side, D], spherical both ways."""
+    left, right = rows(corners, side)  # from an upper corner to the one below
+    return rows(jnp.concatenate([left, right]), side)
+
+
+def circles(z: jax.Array, frames: int) -> jax.Array:
+    """Once around the great circle through each of the first half of z [2 R, D]: [frames, R, D].
+
+    Its plane is that of z[i] and z[R + i], and its length changes smoothly between theirs. All frames are as
+    far apart, and the one after the last would be the first: shown again and again, it never jumps.
+    """
+    turn = 2 * jnp.pi * jnp.arange(frames)[:, None] / frames
+    length = jnp.linalg.norm
+
+    def circle(start, end):
+        across = end - start * jnp.dot(start, end) / jnp.maximum(jnp.dot(start, start), 1e-12)
+        across *= length(end) / jnp.maximum(length(across), 1e-12)  # two of one direction go to and fro
+        return jnp.cos(turn) * start[None] + jnp.sin(turn) * across[None]
+
+    return jax.vmap(circle, out_axes=1)(*jnp.split(z, 2))
 
 
 LATENTS = {'normal': normal, 'uniform': uniform, 'inverse_transform': inverse_transform}

@@ -15,6 +15,8 @@ from gan_jax.pictures import save_png, to_uint8
 from gan_jax.reading import picture_files, read_picture
 
 MULTIPLE, LEAST = 4, 8  # of pixels that a generator takes
+# What a command line may say of pictures that are drawn from z.
+FROM_Z = {'num', 'seed', 'truncation', 'interpolate', 'grid', 'video', 'fps', 'neighbours', 'like'}
 
 
 def add_images(parser) -> None:
@@ -28,9 +30,8 @@ def check_translation(options) -> None:
     """Raises UserError where there are no pictures, or no place for their translations."""
     source, out = Path(options.images), Path(options.out or 'translated')
     options.out = str(out)
-    for name in ('num', 'seed', 'interpolate'):
-        if name in options.given:
-            raise UserError(f'--{name}: {options.given[name]!r} will not do with --images; takes none')
+    for name in sorted(set(options.given) & FROM_Z):
+        raise UserError(f'--{name}: {options.given[name]!r} will not do with --images; takes none')
     files = source_files(source)
     if not files or not files[0].is_file():
         raise UserError(f'--images: {options.images!r} has no pictures; takes one or a folder with some')
@@ -46,7 +47,7 @@ def source_files(source: Path) -> list[Path]:
     return picture_files(source) if source.is_dir() else [source]
 
 
-def translate_files(gan, player, direction: str, source: Path, out: Path, channels: int) -> None:
+def translate_files(gan, player, direction: str, source: Path, out: Path, channels: int, facts: dict) -> None:
     """Translates each picture at `source` into a PNG in `out`.
 
     Args:
@@ -56,6 +57,7 @@ def translate_files(gan, player, direction: str, source: Path, out: Path, channe
         source: a picture, or a folder with some, at any depth.
         out: a folder, made where it is missing.
         channels: 1 or 3, as the generator has them.
+        facts: what each picture says of itself, {keyword: text}.
 
     Raises:
         TrainingFailed: some of the files could not be translated; all others have been.
@@ -72,7 +74,7 @@ def translate_files(gan, player, direction: str, source: Path, out: Path, channe
             height, width = picture.shape[:2]
             images = padded(picture.reshape(1, height, width, channels))
             translated = run(*player, images=jnp.asarray(images, jnp.float32) / 127.5 - 1)
-            save_png(out / name, to_uint8(translated[0, :height, :width]))
+            save_png(out / name, to_uint8(translated[0, :height, :width]), facts)
         except (OSError, jax.errors.JaxRuntimeError) as error:  # as a name too long, or a picture too large
             first_line = str(error).partition('\n')[0]
             print(f'left out {file}: {first_line}', file=sys.stderr)
