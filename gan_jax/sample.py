@@ -69,8 +69,10 @@ def main(arguments: list[str]) -> None:
     print(out)
 
 
-def usual_number(options, shown: dict) -> int:
-    """How many are shown where nobody says: examples, or rows of an interpolation."""
+def usual_number(options, shown: dict) -> int | None:
+    """How many are shown where nobody says: examples, or rows of an interpolation; None of a grid."""
+    if options.grid:
+        return None
     if options.interpolate:
         return 8
     if are_points(shown):

@@ -1,14 +1,17 @@
-"""Pictures in motion: an MP4 through imageio's own ffmpeg, or a GIF, written frame by frame."""
+"""Pictures in motion: an MP4, by the ffmpeg that imageio brings, or a GIF; written frame by frame."""
 
+import contextlib
 import io
+import itertools
+import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from gan_jax.base import TrainingFailed
 from gan_jax.pictures import write_atomically
 
 SUFFIXES = ('.mp4', '.gif')
@@ -27,17 +30,25 @@ def save_video(path: Path, frames: Iterable[np.ndarray], fps: int, comment: str)
 
 
 def mp4(frames: Iterable[np.ndarray], fps: int, comment: str) -> bytes:
-    """See `save_video`."""
-    import imageio.v2 as imageio  # here, as nothing else needs it
+    """See `save_video`; raises TrainingFailed where ffmpeg fails."""
+    from imageio_ffmpeg import get_ffmpeg_exe  # here, as nothing else needs it
 
+    pictures = (even(frame) for frame in frames)
+    first = next(pictures)
+    height, width, _ = first.shape
+    raw = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', f'{width}x{height}', '-r', str(fps), '-i', '-']
+    kept = ['-c:v', 'libx264', '-crf', '16', '-pix_fmt', 'yuv420p', '-metadata', f'comment={comment}']
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'video.mp4'
-        tags = ['-metadata', f'comment={comment}', '-movflags', '+faststart']
-        options = {'fps': fps, 'codec': 'libx264', 'quality': 8, 'macro_block_size': 1, 'output_params': tags}
-        writer: Any = imageio.get_writer(path, format='FFMPEG', mode='I', **options)
-        with writer:
-            for frame in frames:
-                writer.append_data(even(frame))
+        command = [get_ffmpeg_exe(), '-loglevel', 'error', *raw, *kept, '-movflags', '+faststart', str(path)]
+        # Not by imageio's own writer, which forks this process, and JAX's threads with it.
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as ffmpeg:
+            with contextlib.suppress(BrokenPipeError):  # what ffmpeg had to say, it has said
+                for picture in itertools.chain([first], pictures):
+                    ffmpeg.stdin.write(picture.tobytes())  # pyright: ignore[reportOptionalMemberAccess]
+            ffmpeg.communicate()
+        if ffmpeg.returncode:
+            raise TrainingFailed(f'the video could not be written: ffmpeg ended with {ffmpeg.returncode}')
         return path.read_bytes()
 
 

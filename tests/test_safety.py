@@ -27,6 +27,7 @@ MEANT = {
     ('metrics/torch_file.py', 'pickle'),  # an unpickler that knows tensors alone, see test_torch_file
     ('metrics/weights.py', 'np.load'),  # arrays alone
     ('references.py', 'np.load'),  # the same
+    ('video.py', 'subprocess'),  # ffmpeg, with arguments of our own
     ('metrics/train_small_cnn.py', 'tfds.builder_from_directory'),  # behind `open_images`, which has looked
 }
 
