@@ -9,6 +9,7 @@ import pytest
 
 import gan_jax
 from gan_jax import __main__ as command
+from gan_jax import cli
 from helpers import ROOT
 
 
@@ -42,6 +43,20 @@ def test_a_verb_ends_as_it_does_alone(tmp_path):
     assert alone == (2, '', "--workdir: '' will not do; takes a folder\n")
     assert ended('-m', 'gan_jax', 'train') == alone
     assert ended(ROOT / 'train.py') == alone
+
+
+def test_a_command_that_is_printed_is_as_the_one_that_was_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for typed, expected in [
+        (['python', '/venv/bin/gan-jax', 'prepare'], 'gan-jax train'),
+        (['python', '-m', 'gan_jax.prepare'], 'python -m gan_jax.train'),
+        (['python'], 'python -m gan_jax.train'),
+    ]:
+        monkeypatch.setattr(sys, 'orig_argv', typed)
+        assert cli.command('train') == expected
+    monkeypatch.chdir(ROOT)
+    assert cli.command('train') == 'python train.py'
+    assert cli.command('sample') == 'python -m gan_jax.sample'
 
 
 @pytest.mark.parametrize('arguments', [[], ['--help'], ['-h']])
