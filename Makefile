@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-full test-faults test-peers bench setup lint format typecheck clean
+.PHONY: train test test-full test-faults test-peers bench setup lint format typecheck clean help
 
 train: setup  ## train the default config on the embedded data
 	$(BIN)/python train.py
@@ -22,18 +22,18 @@ bench: setup .venv-peers/ready  ## seconds per step, beside PyTorch
 test-peers: .venv-peers/ready  ## the PyTorch peers take the same step, and reference metrics give the same figures
 	.venv-peers/bin/python -m pytest -n 0 tests/test_peers.py tests/test_metric_peers.py
 
-lint: setup
+lint: setup  ## complain of what ruff would write otherwise
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: setup
+format: setup  ## write it so
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-typecheck: setup
+typecheck: setup  ## pyright
 	$(BIN)/pyright
 
-setup: .venv/ready
+setup: .venv/ready  ## .venv alone
 
 .venv/ready: requirements.txt requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gan_jax needs Python 3.11 or newer: make PYTHON=python3.11 …")'
@@ -46,5 +46,8 @@ setup: .venv/ready
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
 	touch $@
 
-clean:
+clean:  ## remove both environments
 	rm -rf .venv .venv-peers
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

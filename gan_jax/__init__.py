@@ -4,6 +4,8 @@ import os
 import sys
 from importlib.metadata import version
 
+__version__ = '0.2.0'  # which pyproject.toml reads from here
+
 if version('jaxlib') == '0.10.2':
     # Not an ImportError: every command begins with this import and owes the person one line, not a traceback.
     print(

@@ -139,6 +139,14 @@ def unwritable(flag: str, folder: Path, error: OSError) -> UserError:
     )
 
 
+def command(verb: str) -> str:
+    """How whoever started this process starts another verb: as `gan-jax train`, or with `python`."""
+    if Path([*sys.orig_argv, '', ''][1]).name == 'gan-jax':
+        return f'gan-jax {verb}'
+    is_script = verb == 'train' and os.path.isfile('train.py')
+    return 'python train.py' if is_script else f'python -m gan_jax.{verb}'
+
+
 def run(main: Callable[[list[str]], None]) -> int:
     """Calls `main` with the command line; the exit code. A defect keeps its traceback."""
     _open_streams()

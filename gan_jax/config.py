@@ -59,13 +59,15 @@ FREE = (
     *processes.FIELDS,
 )
 MOST_BYTES = 2**20  # of a config.json; larger ones are not read
+# Those that come along: inside an installed package, or beside it in a clone.
+CONFIGS = next(folder for path in Path(__file__).parents[:2] if (folder := path / 'configs').is_dir())
 
 
 def load_config(path: str, overrides: dict[str, str]) -> ConfigDict:
     """The config of a file, with fields from the command line in place of the file's.
 
     Args:
-        path: a Python file with `get_config() -> ConfigDict`.
+        path: a Python file with `get_config() -> ConfigDict`; else the name of one of `CONFIGS`.
         overrides: field, without the leading "config.", -> text.
 
     Raises:
@@ -129,11 +131,21 @@ def check_workdir(workdir: Path, config: ConfigDict) -> None:
     check_writable('--workdir', folder)
 
 
+def _config_file(path: str) -> str:
+    if os.path.isfile(path):
+        return path
+    files = {file.stem: str(file) for file in sorted(CONFIGS.glob('*.py'))}
+    for name, file in files.items():
+        if path in (name, f'configs/{name}.py'):
+            return file
+    nearest = difflib.get_close_matches(Path(path).stem, files)
+    raise _bad_config_file(path, 'is not a file', f'; near are {", ".join(nearest)}' if nearest else '')
+
+
 def _run_config_file(path: str) -> dict:
-    if not os.path.isfile(path):
-        raise _bad_config_file(path, 'is not a file')
+    file = _config_file(path)
     try:
-        names = runpy.run_path(path)  # an import would keep bytecode, and read what an older file left
+        names = runpy.run_path(file)  # an import would keep bytecode, and read what an older file left
         config = names['get_config']() if 'get_config' in names else None
         values = config.to_dict() if isinstance(config, ConfigDict) else None
     except (Exception, SystemExit) as error:  # whatever a person's file raises, it is their file
@@ -145,9 +157,9 @@ def _run_config_file(path: str) -> dict:
     return values
 
 
-def _bad_config_file(path: str, what: str) -> UserError:
+def _bad_config_file(path: str, what: str, nearest: str = '') -> UserError:
     takes = 'takes a Python file with get_config() -> ConfigDict, as configs/dcgan_fashion_mnist.py'
-    return UserError(f'--config: {path!r} {what}; {takes}')
+    return UserError(f'--config: {path!r} {what}; {takes}{nearest}')
 
 
 def known_fields(system: str) -> dict[str, Any]:

@@ -1,23 +1,24 @@
 """What people type, run within the tests, and what it must not touch."""
 
 import hashlib
-import runpy
 from functools import partial
 from pathlib import Path
 
 import jax
 import pytest
 
+from gan_jax import __main__ as gan_jax
 from gan_jax import checkpoint, cli, evaluate, prepare, sample, seeds
 from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
 from gan_jax.metrics import train_small_cnn
+from gan_jax.train import main as train
 from gan_jax.train_state import create_train_state
-from helpers import ROOT, domain_batches, make_gan, small_config
+from helpers import domain_batches, make_gan, small_config
 
-train = runpy.run_path(str(ROOT / 'train.py'))['main']
 VERBS = {  # file -> what it runs
-    'train.py': train,
+    'gan_jax/__main__.py': gan_jax.main,
+    'gan_jax/train.py': train,
     'gan_jax/sample.py': sample.main,
     'gan_jax/evaluate.py': evaluate.main,
     'gan_jax/checkpoint.py': checkpoint.main,

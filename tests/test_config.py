@@ -237,3 +237,31 @@ def test_any_config_dict_will_do(tmp_path):
     config = load_config(str(tmp_path / 'config.py'), {'seed': '4'})
     assert isinstance(config, ConfigDict)
     assert config.seed == 4
+
+
+@pytest.mark.parametrize('path', ['gan_fashion_mnist', 'configs/gan_fashion_mnist.py'])
+def test_configs_that_come_along_are_found_by_name(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'gan_fashion_mnist').mkdir()  # a folder is no file
+    assert load_config(path, {}) == load_config(str(ROOT / 'configs/gan_fashion_mnist.py'), {})
+
+
+@pytest.mark.parametrize('path', ['gan_fashion_mnist', 'configs/gan_fashion_mnist.py'])
+def test_a_file_that_is_there_comes_before_one_that_comes_along(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'configs').mkdir()
+    source = (ROOT / 'configs/gan_fashion_mnist.py').read_text()
+    (tmp_path / path).write_text(source.replace("'seed': 0", "'seed': 9"))
+    assert load_config(path, {}).seed == 9
+
+
+@pytest.mark.parametrize('path', ['cyclegan_emojis', 'configs/cyclegan_emojis.py'])
+def test_names_near_to_one_that_is_not_there_are_told(path):
+    with pytest.raises(UserError, match=r'is not a file; .*; near are cyclegan_emoji\b'):
+        load_config(path, {})
+
+
+@pytest.mark.parametrize('path', ['configs/../gan_fashion_mnist', 'no/configs/gan_fashion_mnist.py'])
+def test_a_path_is_no_name(path):
+    with pytest.raises(UserError, match='is not a file'):
+        load_config(path, {})

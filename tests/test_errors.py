@@ -20,7 +20,8 @@ DCGAN = f'--config={ROOT}/configs/dcgan_fashion_mnist.py'
 
 ENOUGH = {
     # What a verb needs, beside which each mistake is made.
-    'train.py': [DCGAN],
+    'gan_jax/__main__.py': [],
+    'gan_jax/train.py': [DCGAN],
     'gan_jax/sample.py': ['--workdir=run'],
     'gan_jax/evaluate.py': ['--workdir=run'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
@@ -32,7 +33,17 @@ ENOUGH = {
 IMAGES, EMOJI = ['images', 'pictures'], ['emoji', 'pictures']
 ARGUMENTS = {
     # What is typed beside that, or in its place, and how the line begins. A new flag needs one of its own.
-    'train.py': [
+    'gan_jax/__main__.py': [
+        (['sampel', '--workdir=run'], "VERB: 'sampel' will not do; the nearest is sample"),
+        (['loop'], "VERB: 'loop' will not do; takes one of train, sample, "),  # a file, and no verb
+        (['../train'], "VERB: '../train' will not do; "),
+        ([''], "VERB: '' will not do; takes one of train, sample, "),
+        (['--workdir=run', 'sample'], '--workdir=run: no such argument; takes --help, --version'),
+        (['--'], '--: no such argument; takes --help, --version'),
+        (['--version=x'], "--version: ignored explicit argument 'x'"),
+        (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
+    ],
+    'gan_jax/train.py': [
         (['stray'], 'stray: no such argument; takes --help, --config, --workdir, --dry_run'),
         (['num_steps=5'], 'num_steps=5: no such argument; takes'),
         (['--confg=configs/x.py'], '--confg=configs/x.py: no such argument; the nearest is --config'),
@@ -57,6 +68,7 @@ ARGUMENTS = {
             "--config.seed: given twice, '1' and '2'; takes one value",
         ),
         (['--config=missing.py'], "--config: 'missing.py' is not a file; takes a Python file"),
+        (['--config=../configs/dcgan_fashion_mnist'], "--config: '../configs/dcgan_fashion_mnist' is not a"),
         (['--workdir=' + 'x' * 300], "--workdir: 'xxx"),
         (['--workdir=' + 'x/' * 2000], "--workdir: 'x/x"),
         (['--workdir=a\0b'], "--workdir: 'a\\x00b' will not do; takes a folder"),
@@ -238,7 +250,7 @@ def test_every_argument_of_a_verb_is_turned_down_somehow(verb):
 
 
 def test_every_verb_is_here():
-    files = [ROOT / 'train.py', *(ROOT / 'gan_jax').rglob('*.py')]
+    files = (ROOT / 'gan_jax').rglob('*.py')
     verbs = {str(path.relative_to(ROOT)) for path in files if 'cli.run(main)' in path.read_text()}
     assert verbs == set(VERBS) == set(ARGUMENTS) == set(ENOUGH)
 

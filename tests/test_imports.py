@@ -47,8 +47,9 @@ FLOORS = [
     {'ensemble', 'members', 'trained'},
     {'provenance', 'records'},
     {'together'},
-    {'sample', 'prepare', 'seeds'},
+    {'sample', 'prepare', 'seeds', 'train'},
     {'evaluate'},
+    {'__main__'},
 ]
 NEVER_GANS = {'parallel', 'data', 'checkpoint', 'writers', 'metrics'}
 

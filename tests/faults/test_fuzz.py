@@ -225,7 +225,7 @@ def test_numbers_at_their_edges_are_numbers_to_the_devices(system, edge):
 
 
 ENOUGH = {
-    'train.py': [f'--config={ROOT}/configs/gan_fashion_mnist.py', '--workdir=new'],
+    'gan_jax/train.py': [f'--config={ROOT}/configs/gan_fashion_mnist.py', '--workdir=new'],
     'gan_jax/sample.py': ['--workdir=run', '--out=new.png'],
     'gan_jax/evaluate.py': ['--workdir=run', '--json=new.json'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
@@ -237,7 +237,7 @@ ENOUGH = {
     ],
 }
 FLAGS = {verb: list(parser_of(VERBS[verb])._option_string_actions) for verb in ENOUGH}
-FLAGS['train.py'] += ['--config.', '--config.seed', '--config.gan.loss', '--config.gan']
+FLAGS['gan_jax/train.py'] += ['--config.', '--config.seed', '--config.gan.loss', '--config.gan']
 NAMES = ['run', 'pictures', 'run/config.json', 'pictures/1.png', 'new', 'folder.png', 'images', 'a2b', 'json']
 OFTEN = {  # what comes near to what a flag takes
     '--sweep': [
@@ -315,7 +315,7 @@ def changed(content, change):
     return json.dumps(config).encode()
 
 
-BY_CONFIG = ('train.py', 'gan_jax/sample.py', 'gan_jax/evaluate.py')  # what looks at a workdir's config
+BY_CONFIG = ('gan_jax/train.py', 'gan_jax/sample.py', 'gan_jax/evaluate.py')  # of a workdir
 
 
 def test_config_files_of_workdirs(here, workdir):
@@ -331,7 +331,7 @@ def test_config_files_of_workdirs(here, workdir):
         for verb, arguments in ENOUGH.items():
             if '--workdir=run' in arguments:
                 counts[verb, ended(VERBS[verb], arguments)] += 1
-        counts['train.py', ended(train, [*flags('gan'), '--workdir=run'])] += 1
+        counts['gan_jax/train.py', ended(train, [*flags('gan'), '--workdir=run'])] += 1
 
     any_file()
     path.write_bytes(good)
