@@ -21,6 +21,7 @@ UNSAFE_CALLS = {'eval', 'exec', 'compile', '__import__', 'np.load', 'jnp.load', 
 UNSAFE_CALLS |= {'tfds.load', 'tfds.builder', 'tfds.builder_from_directory', 'tfds.builder_from_directories'}
 UNSAFE_CALLS |= {'Image.open'}  # it knows kinds of files that start other programs
 MEANT = {
+    ('arrays.py', 'np.load'),  # of a header that has been looked at, arrays alone
     ('config.py', 'runpy'),  # a --config file is code, and the person's own
     ('gans/__init__.py', 'importlib'),  # a system, by its name, inside this package
     ('metrics/networks.py', 'importlib'),  # asks where a package lies, by a name that stands there
