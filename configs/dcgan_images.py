@@ -4,7 +4,7 @@
     python train.py --config=configs/dcgan_images.py --workdir=runs/dcgan_images --config.data.data_dir=data
 
 `prepare` prints the command for other sizes, gray pictures and fewer than 64 of them. Some thousand pictures
-of one kind are what it takes. MEASURED
+of one kind are what it takes. Small networks, for a GPU or a few CPU cores; not measured yet.
 """
 
 from ml_collections import ConfigDict

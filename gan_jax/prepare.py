@@ -78,7 +78,8 @@ def parse(arguments: list[str]):
     add('--channels', type=int, choices=(1, 3), help='1: gray, 3: colour (the default)')
     add('--fit', choices=('crop', 'pad'), help='the central square (the default), or all on the background')
     add('--background', default='white', help='colour behind what is transparent')
-    add('--labels', choices=('none', 'folders', 'beside'), default='beside', help='see README')
+    labels = "to store: those beside an IDX file (the default), or each picture's folder at the top"
+    add('--labels', choices=('none', 'folders', 'beside'), default='beside', help=labels)
     add('--test_every', type=cli.whole_number(0), default=10, help='one of so many of a pair is for testing')
     add('--data_dir', type=folder, help='to write to')
     add('--num_workers', type=cli.whole_number(1, 256), default=os.cpu_count() or 1, help='processes')

@@ -163,4 +163,4 @@ def two_domains(paths: list[Path], test_every: int) -> dict[str, list[Labelled]]
                 raise UserError(
                     f'DIR: {str(path)!r} leaves {split}{domain} empty; takes more pictures, or --test_every=0'
                 )
-    return dict(sorted(splits.items(), reverse=True))
+    return {name: splits[name] for name in FOUR if name in splits}

@@ -1,4 +1,4 @@
-"""An unseen folder of mixed, partly broken pictures goes through `prepare`, and the command it prints trains."""
+"""A folder of mixed, partly broken pictures goes through `prepare`, and the command it prints trains."""
 
 import io
 import shlex
