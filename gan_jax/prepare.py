@@ -24,6 +24,7 @@ from gan_jax.base import TrainingFailed, UserError
 from gan_jax.sources import Labelled
 from gan_jax.squares import Broken, Shape, processes, squares
 
+FOR = {'labels': ('images',), 'test_every': ('pair', 'emoji'), 'font': ('emoji',)}  # flags of some kinds
 PER_PROCESS = 32  # pictures that repay a process's start
 
 
@@ -105,8 +106,10 @@ def check(options) -> None:
     """Raises UserError where the options do not fit together, or what they name is not there."""
     if len(options.sources) > (2 if options.what == 'pair' else 1):
         raise UserError(f'DIR: {options.sources[-1]!r} is one too many; {options.what} takes fewer')
-    if options.labels == 'folders' and options.what != 'images':
-        raise UserError(f'--labels: {options.labels!r} will not do with {options.what}; takes images')
+    for flag in FOR.keys() & options.given.keys():
+        if options.what not in FOR[flag]:
+            given, takes = getattr(options, flag), ' or '.join(FOR[flag])
+            raise UserError(f'--{flag}: {given!r} will not do with {options.what}; takes {takes}')
     if options.what == 'emoji' and not options.test_every:
         raise UserError('--test_every: 0 will not do with emoji; takes 1 or more')
     if not re.fullmatch('[a-z][a-z0-9_]{0,99}', options.name):

@@ -1,5 +1,6 @@
 """Pictures from outside, whoever made them: which files are read, and how large one may be."""
 
+import contextlib
 import io
 import re
 from pathlib import Path
@@ -83,7 +84,7 @@ def read_picture(source, channels, background='white'):
     mode = 'L' if channels == 1 else 'RGB'
     with source.open('rb') as file, open_picture(file) as opened:
         opened.load()
-        picture = upright(opened)
+        picture = turned_upright(opened)
         if picture.mode == 'F':
             raise ValueError('its pixels are floats')
         if picture.mode.startswith('I'):  # 16 bits, which Pillow would cut off at 255
@@ -93,17 +94,16 @@ def read_picture(source, channels, background='white'):
             canvas = Image.new('RGBA', picture.size, background)
             canvas.alpha_composite(picture)
             picture = canvas
-        picture = picture.convert(mode)
+        picture = picture if picture.mode == mode else picture.convert(mode)
     picture.info.clear()  # what else the file says, as a place or a colour profile, goes into no other file
     return picture
 
 
-def upright(picture):
-    """A Pillow image turned as its EXIF data say, or as it is where they alone are damaged."""
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # what a reader of EXIF data meets
-        return picture
+def turned_upright(picture):
+    """The Pillow image itself, turned as its EXIF data say, or as it is where they alone are damaged."""
+    with contextlib.suppress(Exception):  # what a reader of EXIF data meets
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
 
 
 def high_bytes(values):
