@@ -1,5 +1,6 @@
 """Pictures straight out of a zip archive, one at a time: nothing is extracted, no size in it is believed."""
 
+import functools
 import io
 import os
 import zipfile
@@ -12,10 +13,22 @@ from gan_jax.reading import MOST_BYTES_READ, SUFFIXES
 METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # Python unpacks the others without a limit
 
 
+class Archive(zipfile.ZipFile):
+    """An archive that another process is handed by its path, and opens once."""
+
+    def __reduce__(self):
+        return _opened, (self.filename,)
+
+
+@functools.lru_cache(maxsize=2)  # the two domains of a pair
+def _opened(path):
+    return Archive(path)
+
+
 class Member(NamedTuple):
     """A picture of an archive, read when asked for."""
 
-    archive: zipfile.ZipFile
+    archive: Archive
     info: zipfile.ZipInfo
 
     def __str__(self):
@@ -49,7 +62,7 @@ def members(path: Path) -> list[Member]:
             it unpacks to a thousand times its size at most.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = Archive(path)
     except Exception as error:  # zipfile raises what it meets
         raise UserError(f'DIR: {str(path)!r} is no zip archive ({error}); takes one, or a folder') from None
     if sum(info.compress_size for info in archive.infolist()) > os.path.getsize(path):

@@ -8,7 +8,6 @@ from gan_jax.base import UserError
 from gan_jax.reading import MOST_BYTES_READ, picture_files
 
 FONT = '/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf'  # where Debian's fonts-noto-color-emoji has it
-TESTED = 10  # one of so many characters is kept for testing
 # What tells variants of a character apart: joiner, signs of gender, selector of colour, tones of skin.
 VARIANTS = {0x200D, 0x2640, 0x2642, 0xFE0F, *range(0x1F3FB, 0x1F400)}
 
@@ -27,11 +26,16 @@ class Glyph(NamedTuple):
         return io.BytesIO(self.png)
 
 
-def splits(font: str, folder: Path) -> dict[str, list]:
+def splits(font: str, folder: Path, test_every: int) -> dict[str, list]:
     """{'trainA': pictures, …, 'testB': …} as TFDS's cycle_gan names them: paths, or glyphs.
 
     A character lies with all its variants, such as tones of skin, on one side, and in both domains on the
     same: its highest code point but for `VARIANTS` decides, as fonts have some sequences backwards.
+
+    Args:
+        font: the path of A's.
+        folder: of B's files.
+        test_every: characters at a multiple of it are for testing.
 
     Raises:
         UserError: the font has no pictures, a file's name no code points, or a split would be empty.
@@ -40,7 +44,7 @@ def splits(font: str, folder: Path) -> dict[str, list]:
     result = {}
     for domain, pictures in (('A', of_font(font)), ('B', of_files(folder))):
         for split, is_tested in (('train', False), ('test', True)):
-            chosen = [points for points in sorted(pictures) if (base(points) % TESTED == 0) == is_tested]
+            chosen = [points for points in sorted(pictures) if (base(points) % test_every == 0) == is_tested]
             if not chosen:
                 raise UserError(f'DIR: {str(folder)!r} leaves {split}{domain} empty; takes more emoji')
             result[split + domain] = [pictures[points] for points in chosen]

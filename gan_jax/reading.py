@@ -1,5 +1,6 @@
 """Pictures from outside, whoever made them: which files are read, and how large one may be."""
 
+import contextlib
 import io
 import re
 from pathlib import Path
@@ -71,24 +72,45 @@ def read_picture(source, channels, background='white'):
     """A person's picture, upright, on `background` where it is transparent: a Pillow image.
 
     Args:
-        source: a path, or what else has `open`, which gives a binary file.
+        source: a path, or what else has `open`, which gives a binary file; of several pictures in it the
+            first is read.
         channels: 1 or 3.
         background: a colour that Pillow knows.
 
     Raises:
-        ValueError: it is too large, or its pixels are floats of any range.
+        ValueError: it is too large, or its pixels are floats or of more than 16 bits, of any range.
         Exception: what Pillow's readers raise.
     """
+    mode = 'L' if channels == 1 else 'RGB'
     with source.open('rb') as file, open_picture(file) as opened:
-        picture = ImageOps.exif_transpose(opened)
+        opened.load()
+        picture = turned_upright(opened)
         if picture.mode == 'F':
             raise ValueError('its pixels are floats')
         if picture.mode.startswith('I'):  # 16 bits, which Pillow would cut off at 255
-            picture = Image.fromarray((np.asarray(picture) / 257).clip(0, 255).astype(np.uint8))
-        picture = picture.convert('RGBA')
-    canvas = Image.new('RGBA', picture.size, background)
-    canvas.alpha_composite(picture)
-    return canvas.convert('L' if channels == 1 else 'RGB')
+            picture = Image.fromarray(high_bytes(np.asarray(picture)))
+        if picture.has_transparency_data:
+            picture = picture.convert('RGBA')
+            canvas = Image.new('RGBA', picture.size, background)
+            canvas.alpha_composite(picture)
+            picture = canvas
+        picture = picture if picture.mode == mode else picture.convert(mode)
+    picture.info.clear()  # what else the file says, as a place or a colour profile, goes into no other file
+    return picture
+
+
+def turned_upright(picture):
+    """The Pillow image itself, turned as its EXIF data say, or as it is where they alone are damaged."""
+    with contextlib.suppress(Exception):  # what a reader of EXIF data meets
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
+
+
+def high_bytes(values):
+    """Integers of 16 bits as uint8; raises ValueError where they have more."""
+    if values.min() < 0 or values.max() >= 2**16:
+        raise ValueError('its pixels have more than 16 bits')
+    return (values / 257).astype(np.uint8)
 
 
 def square(picture, size, fit):

@@ -70,21 +70,25 @@ def test_sequences_are_found(folder):
     assert str(pictures[FARMER, TONE]) == 'U+1F468 U+1F3FD'
 
 
-def test_a_character_is_tested_with_all_its_variants_and_in_both_domains(folder, monkeypatch):
-    monkeypatch.setattr(emoji, 'TESTED', FARMER)  # of which the man alone is a multiple
-    splits = emoji.splits('font.ttf', folder)
+def test_a_character_is_tested_with_all_its_variants_and_in_both_domains(folder):
+    splits = emoji.splits('font.ttf', folder, FARMER)  # of which the man alone is a multiple
     assert [len(splits[name]) for name in ('trainA', 'testA', 'trainB', 'testB')] == [1, 3, 2, 1]
     assert splits['testB'] == [folder / '1f468-1f3fd.webp']
 
 
-def test_prepared_on_white_and_whole(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(emoji, 'TESTED', FARMER)
+def test_prepared_on_white_and_whole(folder, tmp_path, capsys):
     data = tmp_path / 'data'
-    where = ['--name=pair', '--resolution=12', f'--data_dir={data}', '--font=font.ttf']
+    where = [
+        '--name=pair',
+        '--resolution=12',
+        f'--data_dir={data}',
+        '--font=font.ttf',
+        f'--test_every={FARMER}',
+    ]
     prepare.main(['emoji', str(folder), *where])
     out = capsys.readouterr().out
     assert '7 pictures in ' in out
-    assert '--config.data.split=trainA,trainB' in out
+    assert '--config=configs/cyclegan_images.py' in out
     config = {'name': 'pair', 'data_dir': str(data), 'resolution': 12, 'channels': 3, 'fit': 'crop'}
     face = open_images(SimpleNamespace(**config, split='trainA+testA')).images([0])
     assert (face[0, :2] == 255).all()  # 12 x 8 pixels in a square
@@ -94,7 +98,7 @@ def test_prepared_on_white_and_whole(folder, tmp_path, monkeypatch, capsys):
 
 def test_mistakes_are_one_line(folder, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r'^DIR: .*files. leaves testA empty; takes more emoji'):
-        emoji.splits('font.ttf', folder)
+        emoji.splits('font.ttf', folder, 10)
     (folder / 'smile.png').write_bytes(b'')
     with pytest.raises(UserError, match=r"^DIR: .*a file that no code points name: .*'smile'"):
         emoji.of_files(folder)
@@ -110,12 +114,17 @@ def test_mistakes_are_one_line(folder, tmp_path, monkeypatch):
 
 
 def test_a_huge_picture_of_a_font_is_named(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(emoji, 'TESTED', FARMER)
     header = struct.pack('>II', 100_000, 100_000) + bytes([8, 6, 0, 0, 0])
     good = png('red')
     huge = good[:16] + header + struct.pack('>I', zlib.crc32(b'IHDR' + header)) + good[33:]
     monkeypatch.setattr('test_emoji.png', lambda colour: huge if colour == 'green' else good)
-    where = ['--name=pair', '--resolution=12', f'--data_dir={tmp_path / "data"}', '--font=font.ttf']
+    where = [
+        '--name=pair',
+        '--resolution=12',
+        f'--data_dir={tmp_path / "data"}',
+        '--font=font.ttf',
+        f'--test_every={FARMER}',
+    ]
     prepare.main(['emoji', str(folder), *where])
     assert (
         'left out U+1F468 U+1F3FD: ValueError: 100000 × 100000 pixels are too many' in capsys.readouterr().err

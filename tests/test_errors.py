@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import partial
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -164,13 +165,66 @@ ARGUMENTS = {
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],
     'gan_jax/prepare.py': [
-        (['movies', 'pictures'], "what: invalid choice: 'movies' (choose from "),
+        (
+            ['movies', 'pictures'],
+            "what: 'movies' will not do; takes one of images, pair, emoji, fashion_mnist",
+        ),
+        (['cifar10'], "what: 'cifar10' is a data set of TFDS, which TensorFlow prepares, once: pip install"),
+        (['cycle_gan/horse2zebra'], "what: 'cycle_gan/horse2zebra' is a data set of TFDS, which"),
+        (['fashion_mnist', 'empty'], "DIR: 'empty' has no train-images-idx3-ubyte.gz; takes the folder of"),
         (['images', 'missing'], "DIR: 'missing' is not there; takes a folder"),
         (['images', 'empty'], "DIR: 'empty' has no pictures; takes a folder"),
         (['images', ''], "DIR: '' will not do; takes a folder"),
         (['images', 'run/config.json'], "DIR: 'run/config.json' is no zip archive"),
         (['images'], 'the following arguments are required: DIR'),
-        ([*IMAGES, 'more'], 'more: no such argument; takes --help'),
+        ([*IMAGES, 'more'], "DIR: 'more' is one too many; images takes fewer"),
+        (['pair', *3 * ['pictures']], "DIR: 'pictures' is one too many; pair takes fewer"),
+        (['pair', 'pictures'], "DIR: 'pictures' has no pictures in trainA, trainB, testA, testB; takes two"),
+        (['pair', 'pictures', 'missing'], "DIR: 'missing' is not there; takes a folder with pictures"),
+        (['pair', 'pictures', 'pictures'], "DIR: 'pictures' leaves trainA empty; takes more pictures"),
+        (['pair', 'two', 'pictures'], "DIR: 'pictures' leaves trainB empty; takes more pictures"),
+        (
+            ['images', 'broken.npz'],
+            "DIR: 'broken.npz' cannot be read (File is not a zip file); takes a folder",
+        ),
+        (
+            ['images', 'none.npz'],
+            "DIR: 'none.npz' cannot be read (it has no array of pictures (a float64 [3])",
+        ),
+        (
+            ['images', 'objects.npz'],
+            "DIR: 'objects.npz' cannot be read (it has no array of pictures (a object",
+        ),
+        (['images', 'several.npz'], "DIR: 'several.npz' cannot be read (it has several arrays of pictures ("),
+        (['images', 'broken-ubyte'], "DIR: 'broken-ubyte' cannot be read (it does not begin as one); takes"),
+        (
+            ['images', 'short-ubyte'],
+            "DIR: 'short-ubyte' cannot be read (it is longer or shorter than the 8 by",
+        ),
+        (
+            ['images', 'huge-ubyte'],
+            "DIR: 'huge-ubyte' cannot be read (9,903,520,300,447,984,150,353,281,023 b",
+        ),
+        (['images', 'idx'], "DIR: 'idx/train-images-idx3-ubyte' cannot be read (2 pictures, but labels [3]"),
+        (
+            ['images', 'flat-ubyte'],
+            "DIR: 'flat-ubyte' cannot be read (uint8 [2] will not do; takes uint8 [N,",
+        ),
+        (
+            [*IMAGES, '--labels=folders'],
+            "--labels: 'folders' will not do, as '1f600.png' of 'pictures' is in",
+        ),
+        (
+            ['pair', 'two', 'two', '--labels=folders'],
+            "--labels: 'folders' will not do with pair; takes images",
+        ),
+        ([*IMAGES, '--labels=x'], "--labels: invalid choice: 'x' (choose from "),
+        ([*IMAGES, '--fit=stretch'], "--fit: invalid choice: 'stretch' (choose from "),
+        ([*IMAGES, '--num_workers=0'], "--num_workers: '0' will not do; takes a whole number from 1 to 256"),
+        ([*IMAGES, '--test_every=-1'], "--test_every: '-1' will not do; takes a whole number from 0"),
+        ([*IMAGES, '--test_every=5'], '--test_every: 5 will not do with images; takes pair or emoji'),
+        ([*IMAGES, '--font=a.ttf'], "--font: 'a.ttf' will not do with images; takes emoji"),
+        ([*EMOJI, '--test_every=0'], '--test_every: 0 will not do with emoji; takes 1 or more'),
         ([*IMAGES, '--name=My set'], "--name: 'My set' will not do; takes small letters, digits and _"),
         ([*IMAGES, '--name=' + 'a' * 250], "--name: 'aaa"),  # of which files of longer names are made
         ([*IMAGES, '--resolution=2'], "--resolution: '2' will not do; takes a whole number from 4 to 1024"),
@@ -223,6 +277,16 @@ ARGUMENTS = {
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],
 }
+ARRAYS = {
+    # Files that are no arrays of pictures, or not what they say.
+    'broken.npz': b'none',
+    'broken-ubyte': b'none',
+    'short-ubyte': bytes((0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1)),
+    'huge-ubyte': bytes((0, 0, 8, 3, *3 * (127, 255, 255, 255))),
+    'flat-ubyte': bytes((0, 0, 8, 1, 0, 0, 0, 2, 1, 1)),
+    'idx/train-images-idx3-ubyte': bytes((0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1)),
+    'idx/train-labels-idx1-ubyte': bytes((0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2)),
+}
 EACH_ARGUMENT = [(verb, *case) for verb, cases in ARGUMENTS.items() for case in cases]
 
 
@@ -232,6 +296,16 @@ def surroundings(workdir, tmp_path):
     for name in ('folder.png', 'pictures', 'empty', 'taken/mine'):
         (tmp_path / name).mkdir(parents=True)
     Image.new('RGB', (8, 8)).save(tmp_path / 'pictures/1f600.png')
+    (tmp_path / 'two').mkdir()
+    for name in 'ab':
+        shutil.copy(tmp_path / 'pictures/1f600.png', tmp_path / f'two/{name}.png')
+    pictures = np.zeros((2, 4, 4), np.uint8)
+    np.savez(tmp_path / 'none.npz', a=np.zeros(3))
+    np.savez(tmp_path / 'objects.npz', a=np.array([pictures, None], object))
+    np.savez(tmp_path / 'several.npz', a=pictures, b=pictures)
+    for name, content in ARRAYS.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
 
 
 @pytest.mark.parametrize(('verb', 'arguments', 'expected'), EACH_ARGUMENT)

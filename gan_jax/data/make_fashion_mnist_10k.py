@@ -8,7 +8,6 @@ four `*-ubyte.gz` files (Debian's dataset-fashion-mnist puts them in /usr/share/
 """
 
 import contextlib
-import gzip
 import io
 import struct
 import sys
@@ -18,17 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
-from tensorflow_datasets.proto import tf_example_pb2
 
 from gan_jax import cli
+from gan_jax.arrays import read_idx
 from gan_jax.base import UserError
+from gan_jax.data.writing import sort_fields
 
 CLASSES = ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat']
 CLASSES += ['Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot']
 PER_CLASS = {'train': 1000, 'test': 100}
 EMBEDDED = Path(__file__).parent / 'embedded'
-MOST_BYTES = 2**26  # read out of a source file, of which the largest holds 47,040,016
 
 
 def png(image):
@@ -54,26 +52,19 @@ def png(image):
     )
 
 
-def read_idx(path):
-    """The uint8 array in a gzipped IDX file.
-
-    Raises:
-        UserError: the file is missing, or is not one.
-    """
+def read(path):
+    """The uint8 array in an IDX file; raises UserError where it is missing, or is none."""
     try:
-        with gzip.open(path) as file:
-            content = file.read(MOST_BYTES)
-        shape = struct.unpack_from(f'>{content[3]}I', content, 4)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-    except (OSError, EOFError, IndexError, ValueError, struct.error, zlib.error) as error:
+        return read_idx(path)
+    except (OSError, ValueError) as error:
         raise UserError(f'--source: {path} is not a gzipped IDX file of bytes ({error})') from error
 
 
 def first_of_each_class(source, split):
     """Images uint8 [n, 28, 28] and labels uint8 [n]: the first `PER_CLASS[split]` of each class, in order."""
     stem = {'train': 'train', 'test': 't10k'}[split]
-    images = read_idx(source / f'{stem}-images-idx3-ubyte.gz')
-    labels = read_idx(source / f'{stem}-labels-idx1-ubyte.gz')
+    images = read(source / f'{stem}-images-idx3-ubyte.gz')
+    labels = read(source / f'{stem}-labels-idx1-ubyte.gz')
     places = [np.flatnonzero(labels == label)[: PER_CLASS[split]] for label in range(len(CLASSES))]
     places = np.sort(np.concatenate(places))
     return images[places], labels[places]
@@ -113,18 +104,6 @@ class FashionMnist10k(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         images, labels = first_of_each_class(self._source, split)
         for key, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield key, {'image': png(image), 'label': int(label)}
-
-
-def sort_fields(shard):
-    """Writes a shard again with the fields of each example sorted: protobuf leaves their order to chance."""
-    reader = ArrayRecordReader(str(shard))
-    records = reader.read_all()
-    reader.close()
-    writer = ArrayRecordWriter(str(shard), 'group_size:1')  # as TFDS writes them
-    for record in records:
-        example = tf_example_pb2.Example.FromString(record)  # pyright: ignore[reportAttributeAccessIssue]
-        writer.write(example.SerializeToString(deterministic=True))
-    writer.close()
 
 
 def make(source, out):

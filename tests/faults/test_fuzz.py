@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from commands import VERBS, parser_of, train, tree
-from gan_jax import cli, evaluate, loop, prepare, sample, seeds, together
+from gan_jax import cli, evaluate, loop, sample, seeds, together
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
@@ -69,7 +69,7 @@ def without_the_work():
             patch.setattr(run, 'keep_on_disk', nothing)  # JAX's settings outlive a test
         patch.setattr(sample, 'sample_in_chunks', samples)
         patch.setattr(sample, 'translate_files', begins)
-        patch.setattr(prepare, 'Pictures', begins)
+        patch.setattr('gan_jax.data.writing.write', begins)
         patch.setattr(evaluate.Evaluation, 'of', begins)
         patch.setattr(evaluate, 'figures', begins)
         patch.setattr('gan_jax.metrics.features.Look.at_pictures', begins)
