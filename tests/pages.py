@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from helpers import ROOT
 
+NUMBER = re.compile(r'-?\d+\.?\d*')
+
 
 class Block(NamedTuple):
     """A fenced block of a page."""
@@ -45,3 +47,13 @@ def check_quotation(block: Block) -> None:
 def unformatted(code: str) -> str:
     """The code as far as a formatter leaves it alone."""
     return re.sub(r',(?=[)\]}])', '', re.sub(r'\s', '', code))
+
+
+def words(text: str) -> list[str]:
+    """Of what was printed, all but its numbers."""
+    return NUMBER.sub('', text).split()
+
+
+def numbers(text: str) -> list[float]:
+    """Of what was printed, in order."""
+    return [float(number) for number in NUMBER.findall(text)]

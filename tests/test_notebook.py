@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from helpers import ROOT
-from test_tour import numbers, words
+from pages import numbers, words
 
 NOTEBOOK = ROOT / 'docs/notebook.ipynb'
 # In a process of its own: what the kernel's libraries warn of is not ours, and their event loop stays there.
@@ -52,7 +52,7 @@ def executed(tmp_path_factory):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     environment |= {'JAX_NUM_CPU_DEVICES': '1', 'JAX_PLATFORMS': 'cpu'}
     command = [sys.executable, '-c', RUN, str(NOTEBOOK), str(NOTEBOOK.parent), str(path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     return list(zip(code_cells(path), code_cells(NOTEBOOK), strict=True))
 

@@ -2,18 +2,16 @@
 
 import contextlib
 import io
-import re
 
 import numpy as np
 import pytest
 
 from gan_jax import loop
 from helpers import ROOT, small_config
-from pages import blocks, check_quotation, quotations
+from pages import blocks, check_quotation, numbers, quotations, words
 
 PAGE = 'tour.md'
 WORKDIR = 'runs/dcgan_fashion_mnist'
-NUMBER = re.compile(r'-?\d+\.?\d*')
 
 
 def runnable() -> list[tuple[str, str]]:
@@ -22,14 +20,6 @@ def runnable() -> list[tuple[str, str]]:
     places = [number for number, block in enumerate(in_order) if block.language == 'python']
     assert all(in_order[number + 1].language == 'text' for number in places)
     return [(in_order[number].code, in_order[number + 1].code) for number in places]
-
-
-def words(text: str) -> list[str]:
-    return NUMBER.sub('', text).split()
-
-
-def numbers(text: str) -> list[float]:
-    return [float(number) for number in NUMBER.findall(text)]
 
 
 @pytest.fixture(scope='module')
