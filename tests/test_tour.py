@@ -1,58 +1,25 @@
 """The guided tour runs, prints what it says it prints, and quotes lines that are there."""
 
-import ast
 import contextlib
 import io
-import re
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from gan_jax import loop
 from helpers import ROOT, small_config
+from pages import blocks, check_quotation, numbers, quotations, words
 
+PAGE = 'tour.md'
 WORKDIR = 'runs/dcgan_fashion_mnist'
-NUMBER = re.compile(r'-?\d+\.?\d*')
-
-
-class Block(NamedTuple):
-    """A fenced block of the tour."""
-
-    language: str  # 'python' runs, 'py' is a quotation, 'text' is the output of the block before it
-    before: str  # the last line of text above it
-    code: str
-
-
-def blocks() -> list[Block]:
-    text = (ROOT / 'docs/tour.md').read_text()
-    fences = re.finditer(r'^```(\w+)\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
-    return [Block(fence[1], text[: fence.start()].rstrip().rpartition('\n')[2], fence[2]) for fence in fences]
-
-
-def quotations() -> list[Block]:
-    return [block for block in blocks() if block.language == 'py']
 
 
 def runnable() -> list[tuple[str, str]]:
     """(code, output as the tour has it), in order; each block that runs has an output after it."""
-    in_order = blocks()
+    in_order = blocks(PAGE)
     places = [number for number, block in enumerate(in_order) if block.language == 'python']
     assert all(in_order[number + 1].language == 'text' for number in places)
     return [(in_order[number].code, in_order[number + 1].code) for number in places]
-
-
-def unformatted(code: str) -> str:
-    """The code as far as a formatter leaves it alone."""
-    return re.sub(r',(?=[)\]}])', '', re.sub(r'\s', '', code))
-
-
-def words(text: str) -> list[str]:
-    return NUMBER.sub('', text).split()
-
-
-def numbers(text: str) -> list[float]:
-    return [float(number) for number in NUMBER.findall(text)]
 
 
 @pytest.fixture(scope='module')
@@ -64,24 +31,14 @@ def workdir(tmp_path_factory):
 
 
 def test_there_is_something_to_check():
-    assert len(quotations()) >= 10
+    assert len(quotations(PAGE)) >= 10
     assert len(runnable()) >= 8
-    assert {block.language for block in blocks()} == {'python', 'py', 'text', 'sh'}
+    assert {block.language for block in blocks(PAGE)} == {'python', 'py', 'text', 'sh'}
 
 
-@pytest.mark.parametrize('block', quotations(), ids=lambda block: block.before)
+@pytest.mark.parametrize('block', quotations(PAGE), ids=lambda block: block.before)
 def test_quoted_lines_are_in_the_named_file(block):
-    file, name = re.fullmatch(r'`(\S+\.py)`, `(\w+)`:', block.before).groups()
-    source = (ROOT / file).read_text()
-    defined = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            defined.add(node.name)
-        elif isinstance(node, ast.Assign):
-            defined |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    assert name in defined
-    for passage in re.split(r'^ *\.\.\.\n', block.code, flags=re.MULTILINE):
-        assert unformatted(passage) in unformatted(source)
+    check_quotation(block)
 
 
 def test_every_block_runs_and_prints_what_the_tour_says(workdir, monkeypatch):
