@@ -25,11 +25,11 @@ OTHERS = {
 BEFORE_A_COMMAND = ('srun', 'mpirun', 'timeout', 'exec', 'env', 'gcloud', 'trap')
 OURS = ('python', 'gan-jax', 'make', 'pytest')
 FENCE = re.compile(r'^ *```(\w*)\n(.*?)^ *```$', re.MULTILINE | re.DOTALL)
-# sh: commands. text: what they print. None: neither.
+# sh: commands. text: what they print. None: neither, or what none of the page's commands can print.
 LANGUAGES = {'sh', 'text', '', 'python', 'py', 'json', 'toml', 'yaml'}
 ASSIGNMENT = re.compile(r'\w+=')
 SHELL_VARIABLE = re.compile(r'\$\{?\w+\}?')
-KEYWORDS = {'do', 'then', 'else', 'while', 'until', 'if', '{', '}', '!', 'done', 'fi'}
+KEYWORDS = {'do', 'then', 'else', 'while', 'until', 'if', '{', '}', '(', ')', '!', 'done', 'fi'}
 
 
 class Block(NamedTuple):
@@ -84,9 +84,10 @@ def is_command(line: str) -> bool:
 
 
 def apart(block: str) -> list[str]:
-    """The commands of a block; loops whole, continued lines joined, comments left out."""
+    """The commands of a block; loops and scripts whole, continued lines joined, comments left out."""
     found, begun = [], ''
-    for line in re.sub(r'\\\n\s*', '', block).splitlines():
+    text = f'(\n{block})\n' if block.startswith('#!') else block
+    for line in re.sub(r'\\\n\s*', '', text).splitlines():
         begun += re.sub(r'(^|\s+)#.*$', '', line).strip() + '\n'
         if not begun.strip():
             begun = ''
@@ -212,7 +213,9 @@ def main_of(file: str):
 
 
 def is_whole(text: str) -> bool:
-    """Whether words of a sentence are all that has to be typed, and so can be run."""
+    """Whether words of a sentence are all that has to be typed, and so can be run; a verb's name is not."""
+    if re.fullmatch(r'(python -m gan_jax\.|gan-jax )\S+', text):
+        return False
     try:
         check(text)
     except UserError:

@@ -44,10 +44,10 @@ NOT_RUN = [  # the first row that is found in a command tells why
         "needs Noto's font and Fluent's files; tests/test_emoji.py has its own",
     ),
     (r'/usr/share/datasets', "needs Debian's files; tests/test_data.py makes the set again where they are"),
-    (r'metrics.train_small_cnn$', 'trains for minutes, and writes over what the package brings'),
     (r'benchmarks/soak.py', 'takes an hour alone on the machine, and is judged by the clock'),
     (r'^touch .*/500/', 'wants a checkpoint that a run so short does not have'),
     (r'host0', 'needs several hosts; two processes on this one are run'),
+    (r'^(sbatch|scontrol|gcloud) ', 'needs a cluster that is not here'),
 ]
 NEEDS = {  # not run where the module, an optional one, is not installed
     r'gan_jax\.explore|gan-jax explore': 'gradio',
@@ -87,6 +87,15 @@ wait() {  # Bash's own is content with jobs that have failed
 }
 gan-jax() {
     if [ "$1" = train ]; then python train.py "${@:2}"; else python -m "gan_jax.$1" "${@:2}"; fi
+}
+srun() {  # two tasks, which are told what Slurm tells
+    while [[ $1 == --* ]]; do shift; done
+    local task
+    for task in 0 1; do
+        SLURM_JOB_ID=$$ SLURM_STEP_NODELIST=localhost SLURM_STEP_NUM_NODES=1 SLURM_NTASKS=2 \
+            SLURM_PROCID=$task SLURM_LOCALID=$task "$@" &
+    done
+    wait
 }
 served() {
     timeout 200 bash -c "$1" > served.log 2>&1 &
@@ -140,6 +149,8 @@ def shortened(text: str, folder: str = 'FOLDER', port: int = 1) -> str:
     path = re.search(r'--config=(\S+)', text)
     config = load_config(str(ROOT / (path[1] if path else 'configs/dcgan_fashion_mnist.py')), {})
     fields = small_overrides(config.system)
+    if config.system == 'points':  # whose figures are quickly there
+        fields |= {'evaluate_every_steps': '8'}
     if 'gan.batch_sizes' in fields:  # whose networks have fewer levels than their configs
         fields |= {'gan.learning_rate_factors': '1'}
     if '--config.evaluate_every_steps=' in text:
@@ -189,6 +200,7 @@ def run(page: str, folder: Path, commands_of_page: str) -> Outcome:
     ignored = shutil.ignore_patterns('.*', 'runs', '__pycache__', '*.egg-info')
     shutil.copytree(ROOT, here, ignore=ignored)
     shutil.copytree(folder / 'files', here, dirs_exist_ok=True)
+    (here / '.venv').symlink_to(sys.prefix)
     environment = {name: value for name, value in os.environ.items() if name != 'JAX_NUM_CPU_DEVICES'}
     environment |= {'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'PYTHONUNBUFFERED': '1'}
     with open(here / 'printed', 'w+') as printed:
