@@ -28,6 +28,7 @@ FENCE = re.compile(r'^ *```(\w*)\n(.*?)^ *```$', re.MULTILINE | re.DOTALL)
 # sh: commands. text: what they print. None: neither, or what none of the page's commands can print.
 LANGUAGES = {'sh', 'text', '', 'python', 'py', 'json', 'toml', 'yaml'}
 ASSIGNMENT = re.compile(r'\w+=')
+VERB = re.compile(r'\bVERB\b')  # stands for any
 SHELL_VARIABLE = re.compile(r'\$\{?\w+\}?')
 KEYWORDS = {'do', 'then', 'else', 'while', 'until', 'if', '{', '}', '(', ')', '!', 'done', 'fi'}
 
@@ -133,6 +134,8 @@ def check(text: str, is_whole: bool = True) -> None:
         UserError: what the program itself would say; or nobody knows it.
     """
     for words in simple(text):
+        if VERB.search(' '.join(words)):
+            continue
         name, arguments = program(words), words[1:]
         if name in BEFORE_A_COMMAND:
             _check_wrapped(name, arguments, is_whole)
@@ -188,13 +191,30 @@ def _check_python(name: str, arguments: list[str], is_whole: bool) -> None:
     given = vars(parser.parse_args(others))
     if 'config' not in given and overrides:
         raise UserError(f'--config.{next(iter(overrides))}: {file} has no such argument')
-    if given.get('config'):
-        load_config(str(ROOT / given['config']), overrides)
+    if given.get('config') and given['config'] not in files_of_pages():
+        load_config(path_of_config(given['config']), overrides)
+
+
+def path_of_config(text: str) -> str:
+    """That of what a command names, wherever this runs."""
+    return str(ROOT / text) if (ROOT / text).is_file() else text
+
+
+def files_of(page: str) -> list[str]:
+    """Those that a page has its reader write: the names above blocks of Python."""
+    return re.findall(r'^`(\S+\.py)`:\n\n```python$', read(page), re.MULTILINE)
+
+
+@functools.cache
+def files_of_pages() -> set[str]:
+    """Those of all pages."""
+    return {file for page in PAGES for file in files_of(page)}
 
 
 def _file(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     """(the path of what is run, its arguments)."""
-    if name == 'gan-jax':
+    if name == 'gan-jax' or arguments[:2] == ['-m', 'gan_jax']:
+        arguments = arguments[2:] if name == 'python' else arguments
         arguments = ['-m', f'gan_jax.{arguments[0]}', *arguments[1:]]
         if arguments[1] == 'gan_jax.train':
             return 'train.py', arguments[2:]
@@ -214,7 +234,7 @@ def main_of(file: str):
 
 def is_whole(text: str) -> bool:
     """Whether words of a sentence are all that has to be typed, and so can be run; a verb's name is not."""
-    if re.fullmatch(r'(python -m gan_jax\.|gan-jax )\S+', text):
+    if VERB.search(text) or re.fullmatch(r'(python -m gan_jax[. ]|gan-jax )\S+', text):
         return False
     try:
         check(text)

@@ -29,8 +29,10 @@ import numpy as np
 from PIL import Image
 
 import conftest  # noqa: F401, first, as it says to JAX what it says for the tests
-from documents import CONFIGS, PAGES, Command, blocks, commands, is_whole
+from documents import CONFIGS, PAGES, Command, blocks, commands, files_of, is_whole, path_of_config
 from gan_jax.config import load_config
+from gan_jax.data.points import MIXTURES
+from gan_jax.data.source import EMBEDDED
 from helpers import ROOT, small_overrides
 from runs import free_port
 
@@ -64,10 +66,10 @@ CHANGED = [  # pattern, what takes its place, how that is told
     (r' --full\b', '', 'benchmarks/seeds.py times a few dispatches'),
     (r'--seeds=0,1,2', '--seeds=0', 'benchmarks/record.py trains one seed'),
     (r'^(?=.*--sweep num_devices=)', 'JAX_NUM_CPU_DEVICES=8 ', 'a sweep of devices has eight of the CPU'),
-    (r'(?<=[= ])DIR\b', '{folder}/pictures', 'DIR is a folder of made pictures, and of a data set of them'),
+    (r'(?<=[= ])DIR(_[AB])?\b', '{folder}/pictures', 'DIR is a folder of pictures made for this'),
     (r'localhost:1234', 'localhost:{port}', 'the first process has a port that is free'),
 ]
-# A data set that nobody has here is one of made pictures.
+# Data sets that nobody has here: these pictures as a data set take their place.
 STOOD_IN = ('cifar10', 'celeb_a', 'celeb_a_hq', 'cycle_gan', 'fluent_emoji', 'noto_to_fluent')
 BEFORE = {  # what a page takes for granted
     'README.md': ['python train.py --config=configs/cyclegan_fashion_mnist.py'],
@@ -124,6 +126,8 @@ def why_not(command: Command) -> str:
     """Why a command is not run; '' where it is."""
     if command.page in GENERATED:
         return GENERATED[command.page]
+    if command.page.endswith('.md') and files_of(command.page):
+        return f'needs the files of its page; {test_of(command.page)} writes them and runs it'
     for pattern, reason in NOT_RUN:
         if re.search(pattern, command.text):
             return reason
@@ -131,6 +135,11 @@ def why_not(command: Command) -> str:
         if re.search(pattern, command.text) and importlib.util.find_spec(module) is None:
             return f'needs {module}, which is not installed'
     return ''
+
+
+def test_of(page: str) -> str:
+    """The file of a page's own test."""
+    return f'tests/test_{Path(page).stem}.py'
 
 
 @functools.cache
@@ -147,7 +156,7 @@ def shortened(text: str, folder: str = 'FOLDER', port: int = 1) -> str:
     if not TRAINS.search(text):
         return f'served {shlex.quote(text)}' if re.search(SERVERS, text) else text
     path = re.search(r'--config=(\S+)', text)
-    config = load_config(str(ROOT / (path[1] if path else 'configs/dcgan_fashion_mnist.py')), {})
+    config = load_config(path_of_config(path[1] if path else 'configs/dcgan_fashion_mnist.py'), {})
     fields = small_overrides(config.system)
     if config.system == 'points':  # whose figures are quickly there
         fields |= {'evaluate_every_steps': '8'}
@@ -155,16 +164,22 @@ def shortened(text: str, folder: str = 'FOLDER', port: int = 1) -> str:
         fields |= {'gan.learning_rate_factors': '1'}
     if '--config.evaluate_every_steps=' in text:
         del fields['evaluate_every_steps']
-    if '--config.data.name=' in text:  # one that the page has prepared
-        del fields['data.split'], fields['evaluation.split']
-    elif not {each.partition('/')[0] for each in np.atleast_1d(config.data.name)}.isdisjoint(STOOD_IN):
+    first, *_ = np.atleast_1d(config.data.name)
+    if first.partition('/')[0] in STOOD_IN:
         split = 'train[:20],train[20:40]' if config.system == 'cyclegan' else 'train'
-        fields |= {'data.name': 'made', 'data.data_dir': f'{folder}/pictures'}
+        fields |= {'data.name': 'made', 'data.data_dir': f'{folder}/data'}
         fields |= {'data.split': split, 'evaluation.split': split}
+    elif '--config.data.name=' in text or not comes_along(first):  # the page has prepared it
+        del fields['data.split'], fields['evaluation.split']
     for name in fields:
         text = re.sub(rf' --config\.{name}=\S+', '', text)
     flags = ' '.join(f'--config.{name}={shlex.quote(value)}' for name, value in fields.items())
     return TRAINS.sub(rf'\g<0> {flags}', text)
+
+
+def comes_along(name: str) -> bool:
+    """Whether a data set is in the package."""
+    return name in MIXTURES or (EMBEDDED / name.removeprefix('stacked:')).is_dir()
 
 
 def make_folder(folder: Path) -> None:
@@ -176,7 +191,7 @@ def make_folder(folder: Path) -> None:
         Image.fromarray(pixels).resize((50, 40)).save(folder / 'pictures' / f'{number}.png')
     prepare = ['-m', 'gan_jax.prepare', 'images', folder / 'pictures', '--name=made', '--resolution=32']
     subprocess.run(
-        [sys.executable, *prepare, f'--data_dir={folder}/pictures'], cwd=ROOT, check=True, capture_output=True
+        [sys.executable, *prepare, f'--data_dir={folder}/data'], cwd=ROOT, check=True, capture_output=True
     )
     (folder / 'files').mkdir()
     for name in ('FAKES', 'REALS'):
@@ -269,6 +284,7 @@ def main(pages: list[str]) -> int:
     print('\nRun with tiny networks and few steps, and with these changes:')
     for told in dict.fromkeys(told for _, _, told in CHANGED):
         print(f'  {told}')
+    print(f'  a data set of these pictures stands for {", ".join(STOOD_IN)}')
     print('\nNot run, and only read by the parsers of what they call (tests/test_documents.py):')
     skipped = [command for page in pages for command in commands(page) if why_not(command)]
     for reason in dict.fromkeys(map(why_not, skipped)):

@@ -17,6 +17,7 @@ from documents import (
     blocks,
     check,
     commands,
+    files_of,
     is_whole,
     main_of,
     read,
@@ -57,6 +58,8 @@ def test_every_row_is_needed():
     for pattern in patterns:
         assert any(re.search(pattern, text) for text in texts), pattern
     assert {*run_documents.BEFORE, *run_documents.GENERATED} <= set(PAGES)
+    for page in PAGES:
+        assert not files_of(page) or (ROOT / run_documents.test_of(page)).is_file()
 
 
 @pytest.mark.parametrize('page', PAGES)
