@@ -158,8 +158,8 @@ def shortened(text: str, folder: str = 'FOLDER', port: int = 1) -> str:
     path = re.search(r'--config=(\S+)', text)
     config = load_config(path_of_config(path[1] if path else 'configs/dcgan_fashion_mnist.py'), {})
     fields = small_overrides(config.system)
-    if config.system == 'points':  # whose figures are quickly there
-        fields |= {'evaluate_every_steps': '8'}
+    if config.system == 'points':  # whose lines are as those of its config, a dispatch long, with figures
+        fields |= {'steps_per_dispatch': '4', 'evaluate_every_steps': '8'}
     if 'gan.batch_sizes' in fields:  # whose networks have fewer levels than their configs
         fields |= {'gan.learning_rate_factors': '1'}
     if '--config.evaluate_every_steps=' in text:
