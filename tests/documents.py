@@ -30,6 +30,7 @@ LANGUAGES = {'sh', 'text', '', 'python', 'py', 'json', 'toml', 'yaml'}
 ASSIGNMENT = re.compile(r'\w+=')
 VERB = re.compile(r'\bVERB\b')  # stands for any
 SHELL_VARIABLE = re.compile(r'\$\{?\w+\}?')
+DEFAULT = 'configs/dcgan_fashion_mnist.py'
 KEYWORDS = {'do', 'then', 'else', 'while', 'until', 'if', '{', '}', '(', ')', '!', 'done', 'fi'}
 
 
@@ -191,8 +192,8 @@ def _check_python(name: str, arguments: list[str], is_whole: bool) -> None:
     given = vars(parser.parse_args(others))
     if 'config' not in given and overrides:
         raise UserError(f'--config.{next(iter(overrides))}: {file} has no such argument')
-    if given.get('config') and given['config'] not in files_of_pages():
-        load_config(path_of_config(given['config']), overrides)
+    if 'config' in given and given['config'] not in files_of_pages():
+        load_config(path_of_config(given['config'] or DEFAULT), overrides)
 
 
 def path_of_config(text: str) -> str:

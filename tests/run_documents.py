@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 import conftest  # noqa: F401, first, as it says to JAX what it says for the tests
-from documents import CONFIGS, PAGES, Command, blocks, commands, files_of, is_whole, path_of_config
+from documents import CONFIGS, DEFAULT, PAGES, Command, blocks, commands, files_of, is_whole, path_of_config
 from gan_jax.config import load_config
 from gan_jax.data.points import MIXTURES
 from gan_jax.data.source import EMBEDDED
@@ -83,9 +83,11 @@ MOST_SECONDS = 1200  # of a page
 MARK = '\x1e'  # before the number of each command, in what a page prints
 PRELUDE = """
 set -euo pipefail
+begun=()
 wait() {  # Bash's own is content with jobs that have failed
     local job
-    for job in $(jobs -p); do builtin wait "$job"; done
+    for job in "${begun[@]}"; do builtin wait "$job"; done
+    begun=()
 }
 gan-jax() {
     if [ "$1" = train ]; then python train.py "${@:2}"; else python -m "gan_jax.$1" "${@:2}"; fi
@@ -96,6 +98,7 @@ srun() {  # two tasks, which are told what Slurm tells
     for task in 0 1; do
         SLURM_JOB_ID=$$ SLURM_STEP_NODELIST=localhost SLURM_STEP_NUM_NODES=1 SLURM_NTASKS=2 \
             SLURM_PROCID=$task SLURM_LOCALID=$task "$@" &
+        begun+=($!)
     done
     wait
 }
@@ -156,7 +159,7 @@ def shortened(text: str, folder: str = 'FOLDER', port: int = 1) -> str:
     if not TRAINS.search(text):
         return f'served {shlex.quote(text)}' if re.search(SERVERS, text) else text
     path = re.search(r'--config=(\S+)', text)
-    config = load_config(path_of_config(path[1] if path else 'configs/dcgan_fashion_mnist.py'), {})
+    config = load_config(path_of_config(path[1] if path else DEFAULT), {})
     fields = small_overrides(config.system)
     if config.system == 'points':  # whose lines are as those of its config, a dispatch long, with figures
         fields |= {'steps_per_dispatch': '4', 'evaluate_every_steps': '8'}
@@ -204,7 +207,8 @@ def script(page: str, folder: Path) -> str:
     lines = [PRELUDE, *(shortened(text, str(folder), free_port()) for text in BEFORE.get(page, []) if ran)]
     for number, command in enumerate(ran):
         lines.append(f"printf '{MARK}%s %s\\n' {number} $(date +%s.%N)")
-        lines.append(shortened(command.text, str(folder), free_port()))
+        text = shortened(command.text, str(folder), free_port())
+        lines.append(re.sub(r'&(?=\s*done\b)', '& begun+=($!);', text))
     lines.append(f"printf '{MARK}%s %s\\n' {len(ran)} $(date +%s.%N)")
     return '\n'.join(lines)
 
