@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-full test-faults test-peers bench docs setup lint format typecheck clean
+.PHONY: train test test-full test-faults test-peers bench setup lint format typecheck clean
 
 train: setup  ## train the default config on the embedded data
 	$(BIN)/python train.py
@@ -16,14 +16,15 @@ test-full: setup  ## every test
 test-faults: setup  ## runs that are killed, stopped, cut off, corrupted, starved of room
 	$(BIN)/python -m pytest -m faults
 
+.PHONY: docs
+docs: setup  ## the commands of README, docs and the configs, with tiny networks and few steps
+	$(BIN)/python tests/run_documents.py
+
 bench: setup .venv-peers/ready  ## seconds per step, beside PyTorch
 	$(BIN)/python benchmarks/throughput.py --peer
 
 test-peers: .venv-peers/ready  ## the PyTorch peers take the same step, and reference metrics give the same figures
 	.venv-peers/bin/python -m pytest -n 0 tests/test_peers.py tests/test_metric_peers.py
-
-docs: setup  ## the commands of README, docs and the configs, with tiny networks and few steps
-	$(BIN)/python tests/run_documents.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -52,7 +52,7 @@ NOT_RUN = [  # the first row that is found in a command tells why
     (r'^(sbatch|scontrol|gcloud) ', 'needs a cluster that is not here'),
 ]
 NEEDS = {  # not run where the module, an optional one, is not installed
-    r'gan_jax\.explore|gan-jax explore': 'gradio',
+    r'gan_jax[. ]explore|gan-jax explore': 'gradio',
     r'\.onnx': 'jax2onnx',
 }
 GENERATED = {  # pages that programs make
@@ -75,11 +75,12 @@ BEFORE = {  # what a page takes for granted
     'README.md': ['python train.py --config=configs/cyclegan_fashion_mnist.py'],
     'docs/evaluation.md': ['python train.py --config.evaluate_every_steps=8'],
 }
-SERVERS = r'gan_jax\.explore|gan-jax explore'  # end when they have told their address
+SERVERS = r'gan_jax[. ]explore|gan-jax explore'  # end when they have told their address
 TRAINS = re.compile(
-    r'train\.py|gan_jax\.seeds|gan-jax (train|seeds)|benchmarks/(throughput|record|seeds|watchdogs)\.py'
+    r'train\.py|gan_jax[. ](train|seeds)\b|gan-jax (train|seeds)\b'
+    r'|benchmarks/(throughput|record|seeds|watchdogs)\.py'
 )
-MOST_SECONDS = 1200  # of a page
+MOST_SECONDS = 3600  # of a page
 MARK = '\x1e'  # before the number of each command, in what a page prints
 PRELUDE = """
 set -euo pipefail
