@@ -81,6 +81,7 @@ TRAINS = re.compile(
     r'|benchmarks/(throughput|record|seeds|watchdogs)\.py'
 )
 MOST_SECONDS = 3600  # of a page
+NOISE = 'cpu_aot_loader.cc'  # what XLA says of each program that comes out of a cache
 MARK = '\x1e'  # before the number of each command, in what a page prints
 PRELUDE = """
 set -euo pipefail
@@ -244,7 +245,8 @@ def failure_of(page: str, ran: list[Command], said: str, code: int) -> str:
     """Which command of a page has failed, and what it said; else what none has printed; '' if all is well."""
     done = said.count(MARK)
     if code != 0:
-        last = '\n'.join(said.rpartition(MARK)[2].splitlines()[1:][-30:])
+        lines = [line[:300] for line in said.rpartition(MARK)[2].splitlines()[1:] if NOISE not in line]
+        last = '\n'.join(lines[-30:])
         return f'{ran[done - 1].text if done else BEFORE[page]}\nended with {code}:\n{last}'
     missing = not_printed(page, said)
     return '' if not missing else 'no command printed\n' + '\n'.join(missing)
