@@ -16,6 +16,10 @@ test-full: setup  ## every test
 test-faults: setup  ## runs that are killed, stopped, cut off, corrupted, starved of room
 	$(BIN)/python -m pytest -m faults
 
+.PHONY: docs
+docs: setup  ## the commands of README, docs and the configs, with tiny networks and few steps
+	$(BIN)/python tests/run_documents.py
+
 bench: setup .venv-peers/ready  ## seconds per step, beside PyTorch
 	$(BIN)/python benchmarks/throughput.py --peer
 

@@ -3,8 +3,8 @@
     python train.py --config=configs/cyclegan_horse2zebra.py --workdir=runs/cyclegan_horse2zebra \
         --config.data.data_dir=DIR
 
-DIR holds the TFDS data set, 1,067 and 1,334 pictures; once: pip install tensorflow-cpu, then tfds build
-cycle_gan/horse2zebra --data_dir=DIR --file_format=array_record. 100 epochs at the full rate and 100 while it
+DIR holds the TFDS data set, 1,067 and 1,334 pictures; once: `pip install tensorflow-cpu`, then `tfds build
+cycle_gan/horse2zebra --data_dir=DIR --file_format=array_record`. 100 epochs at the full rate and 100 while it
 falls to zero, an epoch being one pass over the larger domain. For a GPU; not trained yet.
 """
 

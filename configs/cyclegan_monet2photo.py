@@ -3,8 +3,8 @@
     python train.py --config=configs/cyclegan_monet2photo.py --workdir=runs/cyclegan_monet2photo \
         --config.data.data_dir=DIR
 
-DIR holds the TFDS data set, 1,072 and 6,287 pictures; once: pip install tensorflow-cpu, then tfds build
-cycle_gan/monet2photo --data_dir=DIR --file_format=array_record. 100 epochs at the full rate and 100 while it
+DIR holds the TFDS data set, 1,072 and 6,287 pictures; once: `pip install tensorflow-cpu`, then `tfds build
+cycle_gan/monet2photo --data_dir=DIR --file_format=array_record`. 100 epochs at the full rate and 100 while it
 falls to zero, an epoch being one pass over the larger domain. For a GPU; not trained yet.
 """
 

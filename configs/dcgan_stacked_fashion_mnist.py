@@ -5,8 +5,8 @@
 9 min 48 s on two CPU cores with AVX-512, a larger run beside, to some 990 of the modes (docs/results.md).
 A classifier of garments looks at each channel of a picture; the three classes together are its mode. Stacked
 MNIST itself, for which the papers have their figures: --config.data.name=stacked:mnist, with the weights of a
-classifier of digits (python -m gan_jax.metrics.train_small_cnn --name=mnist --data_dir=DIR --out=digits.npz)
-as --config.evaluation.weights=digits.npz.
+classifier of digits (`python -m gan_jax.metrics.train_small_cnn --name=mnist --data_dir=DIR
+--out=digits.npz`) as --config.evaluation.weights=digits.npz.
 """
 
 from ml_collections import ConfigDict

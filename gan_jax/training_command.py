@@ -4,15 +4,15 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from gan_jax import cli
 from gan_jax.base import UserError
-from gan_jax.config import load_config
+from gan_jax.config import CONFIGS, load_config
 
-ROOT = Path(__file__).parent.parent  # with train.py and configs
 LARGEST = 256  # pixels that are trained on unless a person says otherwise
 
 
 def training_command(config: str, overrides: dict, num_examples: int) -> list[str]:
-    """The arguments of `python`, for a shell: those that a config of this name takes.
+    """The arguments of `train`: those that a config of this name takes.
 
     Networks make pictures of some sizes alone, which the reader resizes to: the command has the largest that
     the config takes, up to that of the data set.
@@ -23,16 +23,16 @@ def training_command(config: str, overrides: dict, num_examples: int) -> list[st
         num_examples: of the smallest split that is trained on.
 
     Returns:
-        ['train.py', '--config=…', …]
+        ['--config=…', …]
     """
-    path = ROOT / 'configs' / f'{config}.py'
+    path = CONFIGS / f'{config}.py'
     given = {name: str(value) for name, value in overrides.items()}
     batch_size: Any = load_config(str(path), {}).batch_size
     if batch_size > num_examples:
         given['batch_size'] = str(2 ** (num_examples.bit_length() - 1))  # most numbers of devices divide it
     if 'data.resolution' in given:
         given |= fitting(path, given, overrides['data.resolution'])
-    arguments = ['train.py', f'--config=configs/{config}.py', f'--workdir=runs/{overrides["data.name"]}']
+    arguments = [f'--config=configs/{config}.py', f'--workdir=runs/{overrides["data.name"]}']
     return arguments + [f'--config.{name}={value}' for name, value in given.items()]
 
 
@@ -53,5 +53,5 @@ def fitting(path: Path, given: dict[str, str], resolution: int) -> dict[str, str
 
 
 def shell_line(arguments: list[str]) -> str:
-    """As a person may paste it, in a shell whose folder is that of train.py."""
-    return 'python ' + ' '.join(map(shlex.quote, arguments))
+    """As a person may paste it, in the folder that they are in."""
+    return f'{cli.command("train")} {shlex.join(arguments)}'

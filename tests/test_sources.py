@@ -22,7 +22,7 @@ from gan_jax.config import load_config
 from gan_jax.data.domains import open_domains
 from gan_jax.data.source import open_images
 from gan_jax.squares import processes
-from gan_jax.training_command import training_command
+from gan_jax.training_command import shell_line, training_command
 from helpers import ROOT
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
@@ -164,7 +164,7 @@ def test_a_picture_too_thin_to_be_padded_is_named(tmp_path, capsys):
 def printed_config(out):
     """The config of the command that `prepare` has printed."""
     *_, line = out.splitlines()
-    _, _, config, _, *fields = shlex.split(line)
+    config, _, *fields = [word for word in shlex.split(line) if word.startswith('--')]
     overrides = dict(field.removeprefix('--config.').split('=', 1) for field in fields)
     return load_config(str(ROOT / config.removeprefix('--config=')), overrides)
 
@@ -177,7 +177,7 @@ def printed_config(out):
 def test_the_command_takes_any_resolution_and_number_of_pictures(config, resolution, trained):
     name, data_dir = 'mine', "my data/it's $HOME"
     given = {'data.name': name, 'data.data_dir': data_dir, 'data.resolution': resolution, 'data.channels': 1}
-    line = shlex.join(['python', *training_command(config, given, 5)])
+    line = shell_line(training_command(config, given, 5))
     made = printed_config(line)
     assert made.data.resolution == trained[config == 'cyclegan_images']
     assert made.data.data_dir == data_dir
