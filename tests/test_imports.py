@@ -33,6 +33,7 @@ FLOORS = [
         'flops',
         'game',
         'growth',
+        'onnx',
         'train_step',
         'watchdogs',
     },
@@ -47,7 +48,7 @@ FLOORS = [
     {'ensemble', 'members', 'trained'},
     {'records'},
     {'together'},
-    {'sample', 'prepare', 'seeds'},
+    {'sample', 'export', 'prepare', 'seeds'},
     {'evaluate'},
 ]
 NEVER_GANS = {'parallel', 'data', 'checkpoint', 'writers', 'metrics'}
