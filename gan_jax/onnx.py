@@ -9,7 +9,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import export
+from jax.extend.core import jaxpr_as_fun
 
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.convolution import plain_convolutions
@@ -31,13 +35,17 @@ def to_onnx(function: Callable, shape: tuple[int, ...], about: dict[str, Any]) -
         TrainingFailed: it has no operation of ONNX for one of JAX's.
     """
     convert = installed('jax2onnx').to_onnx
-    told = io.StringIO()
+    (n,) = export.symbolic_shape('N')
+    inputs = jax.ShapeDtypeStruct((n, *shape), jnp.float32)
+    # Traced here, as jax2onnx puts functions of its own into JAX, which Flax's scan cannot do with.
+    with plain_convolutions():
+        traced = jax.make_jaxpr(function)(inputs)
     logging.getLogger('onnx_ir').setLevel(logging.ERROR)
     try:
-        with plain_convolutions(), contextlib.redirect_stdout(told):
+        with contextlib.redirect_stdout(io.StringIO()):
             model = convert(
-                function,
-                inputs=[('N', *shape)],
+                lambda x: jaxpr_as_fun(traced)(x)[0],
+                inputs=[inputs],
                 model_name='generator',
                 input_names=['inputs'],
                 output_names=['outputs'],
@@ -56,7 +64,9 @@ def to_onnx(function: Callable, shape: tuple[int, ...], about: dict[str, Any]) -
 
 def load_onnx(data: bytes) -> Callable:
     """The model run by onnxruntime on this machine's CPU: inputs [N, …] -> outputs."""
-    session = installed('onnxruntime').InferenceSession(data, providers=['CPUExecutionProvider'])
+    runtime = installed('onnxruntime')
+    runtime.set_default_logger_severity(3)  # errors alone
+    session = runtime.InferenceSession(data, providers=['CPUExecutionProvider'])
     return lambda inputs: session.run(None, {'inputs': np.asarray(inputs)})[0]
 
 
