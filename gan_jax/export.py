@@ -160,15 +160,16 @@ def to_stablehlo(generator: Generator) -> bytes:
         return generator.function(inputs)
 
     # Where in which source files each operation comes from is nobody's business elsewhere.
-    frames = jax.config.jax_traceback_in_locations_limit
-    jax.config.update('jax_traceback_in_locations_limit', 0)
+    setting = 'jax_traceback_in_locations_limit'
+    frames = getattr(jax.config, setting)
+    jax.config.update(setting, 0)
     try:
         with plain_convolutions():  # the forms for this machine's CPU would be wrong for a GPU
             exported = export.export(jax.jit(generate), platforms=PLATFORMS)(
                 jax.ShapeDtypeStruct(shape, jnp.float32)
             )
     finally:
-        jax.config.update('jax_traceback_in_locations_limit', frames)
+        jax.config.update(setting, frames)
     return bytes(exported.serialize())
 
 

@@ -134,7 +134,7 @@ ARGUMENTS = {
         (['--direction=a2c'], "--direction: invalid choice: 'a2c' (choose from "),
         (['--direction=b2a'], "--direction: 'b2a' will not do, as this run draws from z; takes none"),
         (['--verify=1'], "--verify: ignored explicit argument '1'"),
-        (['--format=onnx'], '--format=onnx: no such argument; takes '),
+        (['--format=onnx'], '--format=onnx: no such argument; '),
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],
     'gan_jax/checkpoint.py': [
