@@ -10,7 +10,7 @@ from pathlib import Path
 import gan_jax
 from gan_jax import cli
 
-VERBS = ('train', 'sample', 'evaluate', 'prepare', 'checkpoint', 'seeds')  # the files beside this one
+VERBS = ('train', 'sample', 'evaluate', 'export', 'prepare', 'checkpoint', 'seeds')  # the files beside this one
 
 
 def main(arguments: list[str]) -> None:

@@ -33,6 +33,7 @@ FLOORS = [
         'flops',
         'game',
         'growth',
+        'onnx',
         'train_step',
         'watchdogs',
     },
@@ -48,7 +49,7 @@ FLOORS = [
     {'ensemble', 'members', 'trained'},
     {'provenance', 'records'},
     {'together'},
-    {'sample', 'prepare', 'seeds', 'train'},
+    {'export', 'sample', 'prepare', 'seeds', 'train'},
     {'evaluate'},
     {'__main__'},
 ]

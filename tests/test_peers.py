@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from functools import partial
 from operator import itemgetter
 from types import SimpleNamespace
@@ -13,11 +14,13 @@ import pytest
 from PIL import Image
 
 from benchmarks import record
+from commands import make_run
 from gan_jax.config import load_config, to_json
 from gan_jax.gans import load_system
 from gan_jax.latents import example_keys, normal
 from gan_jax.train_state import create_train_state
 from gan_jax.train_step import train_step
+from gan_jax.trained import open_run
 from helpers import ROOT
 
 torch = pytest.importorskip('torch', reason='PyTorch is not installed here: make test-peers')
@@ -212,3 +215,18 @@ def test_a_peer_sees_every_picture_once_an_epoch():
     seen = torch.cat([next(batches) for _ in range(5)]).tolist()
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10] != seen[10:]
+
+
+def test_the_mapping_in_the_docs(tmp_path, monkeypatch):
+    """The very snippet of docs/export.md makes a PyTorch generator of ours."""
+    make_run(tmp_path / 'run', 'dcgan')
+    text = (ROOT / 'docs/export.md').read_text()
+    (snippet,) = [code for code in re.findall(r'^```python\n(.*?)^```$', text, re.M | re.S) if 'nn.' in code]
+    namespace = {}
+    exec(snippet.replace('runs/dcgan_fashion_mnist', str(tmp_path / 'run')), namespace)
+    run = open_run(tmp_path / 'run')
+    z = np.random.default_rng(0).standard_normal((5, run.config.gan.latent_dim), np.float32)
+    ours = run.gan.sample(*run.generator(), z, 0)['generated']
+    with torch.no_grad():
+        theirs = namespace['generator'](torch.tensor(z)[:, :, None, None]).numpy()
+    np.testing.assert_allclose(ours, theirs.transpose(0, 2, 3, 1), rtol=1e-4, atol=1e-5)

@@ -25,6 +25,7 @@ MEANT = {
     ('arrays.py', 'np.load'),  # of a header that has been looked at, arrays alone
     ('config.py', 'runpy'),  # a --config file is code, and the person's own
     ('gans/__init__.py', 'importlib'),  # a system, by its name, inside this package
+    ('onnx.py', 'importlib'),  # what is not there for all, by names that stand there
     ('metrics/networks.py', 'importlib'),  # asks where a package lies, by a name that stands there
     ('metrics/torch_file.py', 'pickle'),  # an unpickler that knows tensors alone, see test_torch_file
     ('metrics/weights.py', 'np.load'),  # arrays alone

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from commands import VERBS, parser_of, train, tree
-from gan_jax import cli, evaluate, loop, sample, seeds, together
+from gan_jax import cli, evaluate, export, loop, sample, seeds, together
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
@@ -79,6 +79,8 @@ def without_the_work():
         patch.setattr(loop, 'fix_choices', nothing)
         patch.setattr(seeds, 'fix_choices', nothing)
         patch.setattr(sample, 'keep_on_disk', nothing)
+        patch.setattr(export, 'keep_on_disk', nothing)
+        patch.setattr(export, 'FORMATS', dict.fromkeys(export.FORMATS, (begins, begins)))
         yield
 
 
@@ -228,6 +230,7 @@ ENOUGH = {
     'gan_jax/train.py': [f'--config={ROOT}/configs/gan_fashion_mnist.py', '--workdir=new'],
     'gan_jax/sample.py': ['--workdir=run', '--out=new.png'],
     'gan_jax/evaluate.py': ['--workdir=run', '--json=new.json'],
+    'gan_jax/export.py': ['--workdir=run', '--out=new.stablehlo'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
     'gan_jax/prepare.py': ['images', 'pictures', '--name=mine', '--resolution=16', '--data_dir=data'],
     'gan_jax/seeds.py': [
@@ -315,7 +318,8 @@ def changed(content, change):
     return json.dumps(config).encode()
 
 
-BY_CONFIG = ('gan_jax/train.py', 'gan_jax/sample.py', 'gan_jax/evaluate.py')  # of a workdir
+# What looks at a workdir's config.
+BY_CONFIG = ('gan_jax/train.py', 'gan_jax/sample.py', 'gan_jax/evaluate.py', 'gan_jax/export.py')
 
 
 def test_config_files_of_workdirs(here, workdir):
