@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from commands import VERBS, parser_of, train, tree
-from gan_jax import cli, evaluate, loop, prepare, sample, seeds, together
+from gan_jax import cli, evaluate, explore, loop, prepare, sample, seeds, together
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
@@ -69,6 +69,8 @@ def without_the_work():
             patch.setattr(run, 'keep_on_disk', nothing)  # JAX's settings outlive a test
         patch.setattr(sample, 'sample_in_chunks', samples)
         patch.setattr(sample, 'translate_files', begins)
+        patch.setattr(explore, 'load_page', nothing)
+        patch.setattr(explore, 'serve', begins)
         patch.setattr(prepare, 'Pictures', begins)
         patch.setattr(evaluate.Evaluation, 'of', begins)
         patch.setattr(evaluate, 'figures', begins)
@@ -229,6 +231,7 @@ ENOUGH = {
     'gan_jax/sample.py': ['--workdir=run', '--out=new.png'],
     'gan_jax/evaluate.py': ['--workdir=run', '--json=new.json'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
+    'gan_jax/explore.py': ['--workdir=run', '--port=0'],
     'gan_jax/prepare.py': ['images', 'pictures', '--name=mine', '--resolution=16', '--data_dir=data'],
     'gan_jax/seeds.py': [
         f'--config={ROOT}/configs/gan_fashion_mnist.py',
@@ -315,7 +318,12 @@ def changed(content, change):
     return json.dumps(config).encode()
 
 
-BY_CONFIG = ('train.py', 'gan_jax/sample.py', 'gan_jax/evaluate.py')  # what looks at a workdir's config
+BY_CONFIG = (
+    'train.py',
+    'gan_jax/sample.py',
+    'gan_jax/evaluate.py',
+    'gan_jax/explore.py',
+)  # what looks at a workdir's config
 
 
 def test_config_files_of_workdirs(here, workdir):
