@@ -43,7 +43,7 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
         ssr_mode=False,
         mcp_server=False,
         pwa=False,
-        show_error=False,
+        show_error=True,
         enable_monitoring=False,
         app_kwargs={'openapi_url': None},
     )

@@ -4,6 +4,7 @@ import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
 
 from gan_jax import fragments, own_pictures
+from gan_jax.base import UserError
 from gan_jax.bench import QUICK, REACH, SEED, SLOW, Bench, Tab, moved, stage, step_of, told
 from gan_jax.views import Run
 
@@ -216,7 +217,10 @@ def own_picture(run: Run, bench: Bench) -> Tab:
     def look(path, number):
         if path is None:
             return gr.skip(), gr.skip()
-        picture = own_pictures.read_upload(path, run.config.data.channels)
+        try:
+            picture = own_pictures.read_upload(path, run.config.data.channels)
+        except UserError as error:  # in the picture's place, so that the next one may be uploaded
+            return fragments.paragraph(str(error)), None
         step = step_of(run, number)
         pixels = own_pictures.as_trained(picture, run.config.data, run.stage(step).resolution)
         return shown(pixels, step, 'your picture as D sees it'), None

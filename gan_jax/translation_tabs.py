@@ -4,6 +4,7 @@ import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
 
 from gan_jax import fragments, own_pictures
+from gan_jax.base import UserError
 from gan_jax.bench import QUICK, SLOW, header, step_of, told
 from gan_jax.views import Run
 
@@ -63,7 +64,10 @@ def translation(run: Run, domain: str) -> None:
     def look(path, number):
         if path is None:
             return gr.skip(), gr.skip(), gr.skip()
-        picture = own_pictures.read_upload(path, run.config.data.channels)
+        try:
+            picture = own_pictures.read_upload(path, run.config.data.channels)
+        except UserError as error:  # in the pictures' place, so that the next one may be uploaded
+            return gr.skip(), fragments.paragraph(str(error)), None
         pixels = own_pictures.for_translation(picture, run.config.data.resolution)
         return pixels, shown(pixels, number), None
 

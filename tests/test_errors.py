@@ -138,7 +138,7 @@ ARGUMENTS = {
         (['--host=::zz'], "--host: '::zz' will not do ("),
         (['--port=-1'], "--port: '-1' will not do; takes a whole number from 0 to 65535"),
         (['--port=65536'], "--port: '65536' will not do; takes a whole number from 0 to 65535"),
-        (['--share'], '--share: no such argument; takes --help, --workdir, --host, --port'),
+        (['--share'], '--share: no such argument; the nearest is --help'),
         (['run'], 'run: no such argument; takes --help, --workdir'),
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],
