@@ -1,5 +1,6 @@
 """A person's own picture before a run: as its D sees it, and translated, where its G translates."""
 
+import tempfile
 import threading
 from pathlib import Path
 
@@ -20,6 +21,9 @@ ONE_AT_A_TIME = threading.Lock()
 
 def read_upload(path: str, channels: int):
     """A Pillow image, the file being deleted; raises UserError, in words for a page, where it is none."""
+    uploads = Path(tempfile.gettempdir()).resolve()
+    if not Path(path).resolve().is_relative_to(uploads):  # a browser says where its upload lies
+        raise UserError('This file has not been uploaded.')
     try:
         with ONE_AT_A_TIME:  # as a large one takes a gigabyte
             return read_picture(Path(path), channels)

@@ -128,6 +128,17 @@ def test_an_upload_that_is_too_large_is_told_and_gone(case, tmp_path):
     assert not path.exists()
 
 
+def test_a_file_elsewhere_is_neither_read_nor_deleted(tmp_path, monkeypatch):
+    path = tmp_path / 'mine.png'
+    Image.new('L', (4, 4)).save(path)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'uploads'))
+    with pytest.raises(UserError, match='^This file has not been uploaded'):
+        own_pictures.read_upload(str(path), 1)
+    with pytest.raises(UserError, match='^This file has not been uploaded'):
+        own_pictures.read_upload(str(tmp_path / 'uploads' / '..' / 'mine.png'), 1)
+    assert path.exists()
+
+
 def test_where_the_data_are_missing_there_is_no_example(runs, monkeypatch):
     run = runs('gan')
     assert own_pictures.example(run, 0).shape == (8, 8, 1)
