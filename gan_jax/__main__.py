@@ -10,7 +10,8 @@ from pathlib import Path
 import gan_jax
 from gan_jax import cli
 
-VERBS = ('train', 'sample', 'evaluate', 'export', 'prepare', 'checkpoint', 'seeds')  # the files beside this one
+# The files beside this one.
+VERBS = ('train', 'sample', 'evaluate', 'explore', 'export', 'prepare', 'checkpoint', 'seeds')
 
 
 def main(arguments: list[str]) -> None:

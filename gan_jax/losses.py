@@ -19,6 +19,7 @@ class AdversarialLoss(NamedTuple):
     discriminator: Callable
     generator: Callable
     probability: Callable = jax.nn.sigmoid  # D's logits -> its probability that an image is real
+    is_probability: bool = True  # or a score, squeezed between 0 and 1 for people
 
 
 # Goodfellow et al. 2014, Algorithm 1: D ascends E log D(x) + E log(1 - D(G(z))), G descends its second term.
@@ -44,18 +45,21 @@ least_squares = AdversarialLoss(
 hinge = AdversarialLoss(
     discriminator=lambda real, fake: jnp.mean(jax.nn.relu(1 - real)) + jnp.mean(jax.nn.relu(1 + fake)),
     generator=lambda real, fake: -jnp.mean(fake),
+    is_probability=False,
 )
 
 # Arjovsky et al. 2017, equation 2: D estimates a distance and must be kept smooth by a regularizer.
 wasserstein = AdversarialLoss(
     discriminator=lambda real, fake: jnp.mean(fake) - jnp.mean(real),
     generator=lambda real, fake: -jnp.mean(fake),
+    is_probability=False,
 )
 
 # Jolicoeur-Martineau 2019; Huang et al. 2024 (R3GAN), equation 2: each real is judged against its own fake.
 relativistic = AdversarialLoss(
     discriminator=lambda real, fake: jnp.mean(softplus(fake - real)),
     generator=lambda real, fake: jnp.mean(softplus(real - fake)),
+    is_probability=False,
 )
 
 LOSSES = {

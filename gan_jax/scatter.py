@@ -8,7 +8,7 @@ from gan_jax.metrics.modes import WITHIN, mode_coverage, nearest_modes
 COLOURS = {'in a mode': '#0072B2', 'astray': '#D55E00', 'modes': '#009E73'}
 
 
-def scatter(points, centres, deviation: float) -> np.ndarray:
+def scatter(points, centres, deviation: float, marked=None) -> np.ndarray:
     """Samples over the modes that they should cover, each a circle of 3 standard deviations.
 
     The frame depends on the modes alone, so that the pictures of a run can be compared.
@@ -17,6 +17,7 @@ def scatter(points, centres, deviation: float) -> np.ndarray:
         points: [N, 2]; those outside the frame are counted below it.
         centres: [M, 2], the means of the modes.
         deviation: the standard deviation of each, in both directions.
+        marked: [K, 2], points that a person looks for.
 
     Returns:
         uint8 [H, W, 3].
@@ -46,6 +47,11 @@ def scatter(points, centres, deviation: float) -> np.ndarray:
             diameters, diameters, 0, **circles, facecolors='none', edgecolors=COLOURS['modes'], linewidths=1.2
         )
     )
+    if marked is not None:
+        x, y = np.asarray(marked).T
+        axes.scatter(
+            x, y, 160, 'black', marker='*', edgecolors='white', linewidths=1, zorder=3, label='this z'
+        )
 
     coverage = mode_coverage(points, centres, deviation)
     axes.set_title(

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from gan_jax import __main__ as gan_jax
-from gan_jax import checkpoint, cli, evaluate, export, prepare, sample, seeds
+from gan_jax import checkpoint, cli, evaluate, explore, export, prepare, sample, seeds
 from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
 from gan_jax.metrics import train_small_cnn
@@ -23,6 +23,7 @@ VERBS = {  # file -> what it runs
     'gan_jax/evaluate.py': evaluate.main,
     'gan_jax/export.py': export.main,
     'gan_jax/checkpoint.py': checkpoint.main,
+    'gan_jax/explore.py': explore.main,
     'gan_jax/prepare.py': prepare.main,
     'gan_jax/seeds.py': seeds.main,
     'gan_jax/data/make_fashion_mnist_10k.py': make_fashion_mnist_10k.main,

@@ -27,6 +27,7 @@ ENOUGH = {
     'gan_jax/evaluate.py': ['--workdir=run'],
     'gan_jax/export.py': ['--workdir=run', '--out=g.stablehlo'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
+    'gan_jax/explore.py': ['--workdir=run', '--port=0'],
     'gan_jax/prepare.py': ['--name=mine', '--resolution=16', '--data_dir=data'],
     'gan_jax/seeds.py': [DCGAN],
     'gan_jax/data/make_fashion_mnist_10k.py': ['--source=pictures', '--out=out'],
@@ -177,6 +178,20 @@ ARGUMENTS = {
     'gan_jax/checkpoint.py': [
         (['--workdir=missing'], "--workdir: 'missing' has no checkpoint; takes the folder of a run"),
         (['--workdir='], "--workdir: '' will not do; takes the folder of a run"),
+        (['run'], 'run: no such argument; takes --help, --workdir'),
+        (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
+    ],
+    'gan_jax/explore.py': [
+        (['--workdir=missing'], "--workdir: 'missing' has no config.json; takes the folder of a run"),
+        (['--workdir='], "--workdir: '' will not do; takes the folder of a run"),
+        (['--host='], "--host: '' will not do; takes an address or a name of this machine"),
+        (['--host=192.0.2.1'], "--host: '192.0.2.1' will not do ("),  # nobody's, for examples
+        (['--host=no host'], "--host: 'no host' will not do ("),
+        (['--host=x\0'], "--host: 'x\\x00' will not do"),
+        (['--host=::zz'], "--host: '::zz' will not do ("),
+        (['--port=-1'], "--port: '-1' will not do; takes a whole number from 0 to 65535"),
+        (['--port=65536'], "--port: '65536' will not do; takes a whole number from 0 to 65535"),
+        (['--share'], '--share: no such argument; the nearest is --help'),
         (['run'], 'run: no such argument; takes --help, --workdir'),
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from commands import VERBS, parser_of, train, tree
-from gan_jax import cli, evaluate, export, loop, sample, seeds, together
+from gan_jax import cli, evaluate, explore, export, loop, sample, seeds, together
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
@@ -70,6 +70,8 @@ def without_the_work():
         patch.setattr(sample, 'sample_in_chunks', samples)
         patch.setattr(sample, 'translate_files', begins)
         patch.setattr('gan_jax.data.writing.write', begins)
+        patch.setattr(explore, 'load_page', nothing)
+        patch.setattr(explore, 'serve', begins)
         patch.setattr(evaluate.Evaluation, 'of', begins)
         patch.setattr(evaluate, 'figures', begins)
         patch.setattr('gan_jax.metrics.features.Look.at_pictures', begins)
@@ -232,6 +234,7 @@ ENOUGH = {
     'gan_jax/evaluate.py': ['--workdir=run', '--json=new.json'],
     'gan_jax/export.py': ['--workdir=run', '--out=new.stablehlo'],
     'gan_jax/checkpoint.py': ['--workdir=run'],
+    'gan_jax/explore.py': ['--workdir=run', '--port=0'],
     'gan_jax/prepare.py': ['images', 'pictures', '--name=mine', '--resolution=16', '--data_dir=data'],
     'gan_jax/seeds.py': [
         f'--config={ROOT}/configs/gan_fashion_mnist.py',
@@ -319,7 +322,13 @@ def changed(content, change):
 
 
 # What looks at a workdir's config.
-BY_CONFIG = ('gan_jax/train.py', 'gan_jax/sample.py', 'gan_jax/evaluate.py', 'gan_jax/export.py')
+BY_CONFIG = (
+    'gan_jax/train.py',
+    'gan_jax/sample.py',
+    'gan_jax/evaluate.py',
+    'gan_jax/export.py',
+    'gan_jax/explore.py',
+)
 
 
 def test_config_files_of_workdirs(here, workdir):

@@ -1,0 +1,137 @@
+"""The explorer's page: the picture of a z with D's word on it, beside tabs that move the z or look at it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr  # pyright: ignore[reportMissingImports]
+import numpy as np
+
+from gan_jax import tabs, translation_tabs
+from gan_jax.bench import QUICK, REACH, SEED, Bench, header, moved, stage, step_of, told
+from gan_jax.views import NUM_DIRECTIONS, Run
+
+
+def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[str]):
+    """The page of a run as an ASGI application, which asks no other machine for anything.
+
+    Args:
+        run: to look at.
+        fonts: that the page may use, the first that there is.
+        most_bytes: of a file that a person uploads.
+        hosts: by which names it may be asked for, so that no other site's page can; ['*'] for any.
+    """
+    from fastapi import FastAPI  # pyright: ignore[reportMissingImports]
+    from starlette.middleware.trustedhost import TrustedHostMiddleware  # pyright: ignore[reportMissingImports]
+
+    with gr.Blocks(title=f'Explore {run.workdir.resolve().name}', analytics_enabled=False) as blocks:
+        if run.domains:
+            translation_tabs.fill(run)
+        else:
+            fill(run, blocks, tabs.of(run))
+    names = [gr.themes.Font(name) for name in fonts]  # Gradio's own are asked of Google
+    app = FastAPI(openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    return gr.mount_gradio_app(
+        app,
+        blocks,
+        path='/',
+        theme=gr.themes.Default(primary_hue='blue', neutral_hue='slate', font=names, font_mono=names),
+        css_paths=Path(__file__).with_name('explore.css'),
+        max_file_size=most_bytes,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        show_error=True,
+        enable_monitoring=False,
+        app_kwargs={'openapi_url': None},
+    )
+
+
+def fill(run: Run, blocks, tabs: list[Callable]) -> None:
+    """Puts the page of a G that draws from z into `blocks`, a `gr.Blocks` that is open.
+
+    Args:
+        run: to look at.
+        blocks: to be filled.
+        tabs: each `(run, bench) -> Tab`, called within the page's tabs, in order.
+    """
+    start = run.z(0)
+    bench = Bench(
+        origin=gr.State(start),
+        sliders=[
+            gr.Slider(
+                -REACH,
+                REACH,
+                0,
+                step=0.05,
+                label=f'Direction {number}',
+                elem_id=f'direction-{number}',
+                render=False,
+            )
+            for number in range(1, min(NUM_DIRECTIONS, len(start)) + 1)
+        ],
+        checkpoint=gr.Slider(
+            1,
+            max(2, len(run.steps)),
+            len(run.steps),
+            step=1,
+            label='Checkpoint',
+            elem_id='checkpoint',
+            render=False,
+        ),
+        picture=gr.HTML(stage(run, start, len(run.steps)), elem_id='stage', render=False),
+    )
+    active = gr.State(0)
+    gr.HTML(
+        header(
+            run, f'A generator G turns random numbers z into {"points" if run.makes_points else "pictures"}'
+        )
+    )
+    with gr.Row(elem_id='explore'):
+        with gr.Column(scale=2, min_width=280, elem_id='picture-column'):
+            with gr.Row(elem_id='seed-row'):
+                seed = gr.Number(0, label='Seed of z', elem_id='seed', **SEED)
+                new = gr.Button('New z', variant='primary', min_width=90, elem_id='new')
+            bench.picture.render()
+        with gr.Column(scale=3, min_width=300), gr.Tabs():
+            made = [tab(run, bench) for tab in tabs]
+
+    of_all = [component for tab in made for component in tab.outputs]
+    own = [component for tab in made for component in tab.inputs]
+
+    def at_rest(chosen, origin, number, *rest):
+        """What the open tab shows; the others wait until they are opened."""
+        coordinates, given = rest[: len(bench.sliders)], list(rest[len(bench.sliders) :])
+        values = []
+        for place, tab in enumerate(made):
+            arguments = [given.pop(0) for _ in tab.inputs]
+            if place != int(chosen):
+                values += [gr.skip()] * len(tab.outputs)
+                continue
+            shown = tab.show(moved(run, origin, coordinates), step_of(run, number), coordinates, *arguments)
+            values += shown
+        return values
+
+    look = {'fn': told(at_rest), 'inputs': [active, *bench.inputs, *own], 'outputs': of_all, **QUICK}
+    for place, tab in enumerate(made):
+        tab.tab.select(lambda place=place: place, outputs=active, **QUICK).then(**look)
+    gr.on([blocks.load, *(slider.release for slider in bench.sliders)], **look)
+
+    def drawn(seed, number):
+        z = run.z(int(seed or 0))
+        return [z, stage(run, z, number), *[0] * len(bench.sliders)]
+
+    def another():
+        return int(np.random.default_rng().integers(10_000))
+
+    to_seed = {'fn': told(drawn), 'inputs': [seed, bench.checkpoint]}
+    to_seed |= {'outputs': [bench.origin, bench.picture, *bench.sliders], **QUICK}
+    new.click(another, outputs=seed, **QUICK).then(**to_seed).then(**look)
+    seed.input(**to_seed).then(**look)
+
+    live = told(lambda origin, number, *coordinates: stage(run, moved(run, origin, coordinates), number))
+    moves = [*(slider.input for slider in bench.sliders), bench.checkpoint.input]
+    for move in moves:  # each its own, so that one slider's answers do not wait for another's
+        move(live, bench.inputs, bench.picture, **QUICK)

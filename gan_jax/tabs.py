@@ -1,0 +1,253 @@
+"""The tabs of the explorer's page: each a way to move the z, or to look at what becomes of it."""
+
+import gradio as gr  # pyright: ignore[reportMissingImports]
+import numpy as np
+
+from gan_jax import fragments, own_pictures
+from gan_jax.base import UserError
+from gan_jax.bench import QUICK, REACH, SEED, SLOW, Bench, Tab, moved, stage, step_of, told
+from gan_jax.views import Run
+
+IN_STRIP = 7  # pictures under a slider
+PER_PAGE = 10  # coordinates at a time
+FARTHEST = 4.0  # the largest number that one can be set to
+MOST_SHOWN = 8  # checkpoints in a strip
+
+
+def strip(run: Run, step: int, zs: np.ndarray, captions: list[str]) -> str:
+    """What becomes of z [N, D], side by side; nothing where they are points."""
+    if run.makes_points:
+        return ''
+    pictures = run.pixels(step, zs.astype(np.float32))
+    return fragments.strip(
+        [
+            fragments.figure(pixels, caption, caption)
+            for pixels, caption in zip(pictures, captions, strict=True)
+        ]
+    )
+
+
+def directions(run: Run, bench: Bench) -> Tab:
+    """Sliders along the principal directions, each over what it would make of the z alone."""
+    with gr.Tab('Directions') as tab:
+        gr.HTML(
+            fragments.paragraph(
+                'The ways of moving z that change the first thing G computes the most (its principal '
+                'components, as in GANSpace). Drag one: 0 is the z as it was, 1 a standard deviation away.'
+            )
+        )
+        strips = []
+        for slider in bench.sliders:
+            with gr.Group(elem_classes='direction'):
+                slider.render()
+                strips.append(gr.HTML())
+        back = gr.Button('All back to 0', size='sm')
+
+    def show(z, step, coordinates):
+        found, reach = run.directions(), np.linspace(-REACH, REACH, IN_STRIP)
+        captions = [f'{each:+.0f}' if each else '0' for each in reach]
+        shown = []
+        for place, coordinate in enumerate(coordinates):
+            if place >= len(found.steps):
+                shown.append(fragments.paragraph('G makes nothing of this one.'))
+                continue
+            share = fragments.paragraph(f'{100 * found.explained[place]:.1f} % of the variance')
+            shown.append(
+                strip(run, step, z + (reach - coordinate)[:, None] * found.steps[place], captions) + share
+            )
+        return shown
+
+    def to_zero(origin, number):
+        return [stage(run, origin, number), *[0] * len(bench.sliders)]
+
+    outputs = [bench.picture, *bench.sliders]
+    back.click(told(to_zero), [bench.origin, bench.checkpoint], outputs, **QUICK)
+    return Tab(tab, [], strips, show)
+
+
+def numbers(run: Run, bench: Bench) -> Tab:
+    """Sliders for the numbers of z themselves, some at a time."""
+    latent_dim = bench.origin.value.shape[0]
+    starts = range(0, latent_dim, PER_PAGE)
+    names = {f'{start} to {min(start + PER_PAGE, latent_dim) - 1}': start for start in starts}
+    with gr.Tab('Numbers of z') as tab:
+        gr.HTML(
+            fragments.paragraph(
+                f'z itself: {latent_dim} numbers, drawn at random. One alone seldom means anything to a '
+                'person; compare with the directions.'
+            )
+        )
+        which = gr.Dropdown(list(names), value=next(iter(names)), label='Which', visible=len(names) > 1)
+        sliders = [
+            gr.Slider(-FARTHEST, FARTHEST, 0, step=0.01, label=f'z[{number}]', elem_id=f'number-{number}')
+            for number in range(min(PER_PAGE, latent_dim))
+        ]
+
+    def show(z, step, coordinates, which):
+        first = names.get(which, 0)
+        return [
+            gr.update(
+                value=round(float(np.clip(z[i], -FARTHEST, FARTHEST)), 2), label=f'z[{i}]', visible=True
+            )
+            if i < latent_dim
+            else gr.update(visible=False)
+            for i in range(first, first + len(sliders))
+        ]
+
+    def live(place):
+        def set_number(value, which, origin, number, *coordinates):
+            z, index = moved(run, origin, coordinates).copy(), names.get(which, 0) + place
+            changed = origin.copy()
+            changed[index] += np.float32(value) - z[index]
+            z[index] = value
+            return changed, stage(run, z, number)
+
+        return told(set_number)
+
+    for place, slider in enumerate(sliders):
+        inputs = [slider, which, *bench.inputs]
+        slider.input(live(place), inputs, [bench.origin, bench.picture], **QUICK)
+    look = told(
+        lambda which, origin, number, *coordinates: show(
+            moved(run, origin, coordinates), 0, coordinates, which
+        )
+    )
+    which.input(look, [which, *bench.inputs], sliders, **QUICK)
+    return Tab(tab, [which], sliders, show)
+
+
+def between(run: Run, bench: Bench) -> Tab:
+    """A slider over the great arc between two z."""
+    with gr.Tab('Between two') as tab:
+        gr.HTML(
+            fragments.paragraph(
+                'From one z to another, over the sphere that random z lie near: a G that has learned more '
+                'than single pictures has one for every z on the way.'
+            )
+        )
+        with gr.Row():
+            seed_a = gr.Number(1, label='Seed of A', **SEED)
+            seed_b = gr.Number(2, label='Seed of B', **SEED)
+        share = gr.Slider(0, 1, 0, step=0.01, label='From A to B', elem_id='between')
+        pictures = gr.HTML()
+
+    def arc(seed_a, seed_b, fractions):
+        return run.between(run.z(int(seed_a or 0)), run.z(int(seed_b or 0)), np.float32(fractions))
+
+    def show(z, step, coordinates, seed_a, seed_b):
+        fractions = np.linspace(0, 1, IN_STRIP)
+        captions = ['A', *(f'{each:.2f}' for each in fractions[1:-1]), 'B']
+        return [strip(run, step, arc(seed_a, seed_b, fractions), captions)]
+
+    def live(share, seed_a, seed_b, number):
+        (z,) = arc(seed_a, seed_b, [share])
+        return [z, stage(run, z, number), *[0] * len(bench.sliders)]
+
+    inputs, outputs = [share, seed_a, seed_b, bench.checkpoint], [bench.origin, bench.picture, *bench.sliders]
+    share.input(told(live), inputs, outputs, **QUICK)
+    look = told(lambda seed_a, seed_b, number: show(None, step_of(run, number), None, seed_a, seed_b))
+    for seed in (seed_a, seed_b):
+        seed.input(look, [seed_a, seed_b, bench.checkpoint], pictures, **QUICK)
+        seed.input(told(live), inputs, outputs, **QUICK)
+    return Tab(tab, [seed_a, seed_b], [pictures], show)
+
+
+def training(run: Run, bench: Bench) -> Tab:
+    """The same z at every checkpoint, and the curves of the run."""
+    with gr.Tab('Over training') as tab:
+        gr.HTML(fragments.paragraph('The same z at each checkpoint that the run has kept, oldest first.'))
+        if len(run.steps) > 1:
+            bench.checkpoint.render()
+        else:
+            gr.HTML(fragments.paragraph('This run has kept one only.'))
+        pictures, curves = gr.HTML(), gr.HTML()
+
+    def show(z, step, coordinates):
+        chosen = sorted({run.steps[i] for i in np.linspace(0, len(run.steps) - 1, MOST_SHOWN).astype(int)})
+        shown = '' if run.makes_points or len(chosen) == 1 else over_training(z, chosen, step)
+        return [shown, fragments.curves(run.curves())]
+
+    def over_training(z, chosen, step):
+        figures = [
+            fragments.figure(run.pixels(each, z[None])[0], f'step {each}', f'{each:,}') for each in chosen
+        ]
+        return fragments.strip(figures, chosen.index(step) if step in chosen else None)
+
+    def mark(origin, number, *coordinates):
+        return show(moved(run, origin, coordinates), step_of(run, number), coordinates)[0]
+
+    bench.checkpoint.release(told(mark), bench.inputs, pictures, **QUICK)
+    return Tab(tab, [], [pictures, curves], show)
+
+
+def levels(run: Run, bench: Bench) -> Tab:
+    """The same z at every resolution that a growing G has reached."""
+    with gr.Tab('Levels') as tab:
+        gr.HTML(
+            fragments.paragraph(
+                'This G has grown: it began with few pixels and got more, level by level. The same z at '
+                'each, with the weights of the checkpoint.'
+            )
+        )
+        pictures = gr.HTML()
+
+    def show(z, step, coordinates):
+        figures = []
+        for each in run.levels(step):
+            size = f'{each.resolution} × {each.resolution}'
+            figures.append(fragments.figure(run.pixels(step, z[None], each)[0], size, size))
+        return [fragments.strip(figures)]
+
+    return Tab(tab, [], [pictures], show)
+
+
+def own_picture(run: Run, bench: Bench) -> Tab:
+    """D's word on a picture that the person uploads, or on one that the run was trained on."""
+    with gr.Tab('Your picture') as tab:
+        gr.HTML(
+            fragments.paragraph(
+                'What D says to a picture of yours, made as large as those that it was trained on. It stays '
+                'on the machine that this page is from, and is deleted as soon as it has been read.'
+            )
+        )
+        upload = gr.File(label='A picture', file_count='single', height=130, elem_id='upload')
+        of_data = gr.Button('One of the pictures that the run was trained on', size='sm', elem_id='of-data')
+        result = gr.HTML()
+
+    def look(path, number):
+        if path is None:
+            return gr.skip(), gr.skip()
+        try:
+            picture = own_pictures.read_upload(path, run.config.data.channels)
+        except UserError as error:  # in the picture's place, so that the next one may be uploaded
+            return fragments.paragraph(str(error)), None
+        step = step_of(run, number)
+        pixels = own_pictures.as_trained(picture, run.config.data, run.stage(step).resolution)
+        return shown(pixels, step, 'your picture as D sees it'), None
+
+    def look_at_data(number):
+        step = step_of(run, number)
+        pixels = own_pictures.example(run, step)
+        if pixels is None:
+            raise gr.Error(
+                'The data that this run was trained on are not on this machine.', print_exception=False
+            )
+        return shown(pixels, step, 'a picture that the run was trained on')
+
+    def shown(pixels, step, what):
+        seen = own_pictures.judged(run, step, pixels)
+        caption = f'{what}, {pixels.shape[1]} × {pixels.shape[0]} pixels'
+        return fragments.row(
+            [fragments.figure(pixels, what, caption, fragments.belief(seen.probability, run.is_probability))]
+        )
+
+    upload.upload(told(look), [upload, bench.checkpoint], [result, upload], **SLOW)
+    of_data.click(told(look_at_data), bench.checkpoint, result, **SLOW)
+    return Tab(tab, [], [], lambda *_: [])
+
+
+def of(run: Run) -> list:
+    """Those that a run has something to show in."""
+    of_pictures = [] if run.makes_points else [own_picture]
+    has_grown = len(run.levels(run.last_step)) > 1
+    return [directions, numbers, between, training, *([levels] if has_grown else []), *of_pictures]
