@@ -31,7 +31,7 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
     names = [gr.themes.Font(name) for name in fonts]  # Gradio's own are asked of Google
     app = FastAPI(openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    return gr.mount_gradio_app(
+    mounted = gr.mount_gradio_app(
         app,
         blocks,
         path='/',
@@ -47,6 +47,9 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
         enable_monitoring=False,
         app_kwargs={'openapi_url': None},
     )
+    # Until then Gradio takes the path of any file for an upload; only its own `launch` says so itself.
+    blocks.has_launched = True
+    return mounted
 
 
 def fill(run: Run, blocks, tabs: list[Callable]) -> None:
