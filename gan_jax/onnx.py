@@ -19,7 +19,10 @@ from gan_jax.base import TrainingFailed, UserError
 from gan_jax.convolution import plain_convolutions
 
 SUFFIX = '.onnx'
-INSTALL = 'pip install -r requirements.txt -r requirements-onnx.txt and pip install --no-deps "jax2onnx>=0.17.1,<0.18"'
+INSTALL = (
+    'pip install -r requirements.txt -r requirements-onnx.txt '
+    'and pip install --no-deps "jax2onnx>=0.17.1,<0.18"'
+)
 
 
 def to_onnx(function: Callable, shape: tuple[int, ...], about: dict[str, Any]) -> bytes:
