@@ -19,7 +19,10 @@ from gan_jax.base import TrainingFailed, UserError
 from gan_jax.convolution import plain_convolutions
 
 SUFFIX = '.onnx'
-INSTALL = 'pip install -r requirements-onnx.txt and pip install --no-deps "jax2onnx>=0.17.1,<0.18"'
+INSTALL = (
+    'pip install -r requirements.txt -r requirements-onnx.txt '
+    'and pip install --no-deps "jax2onnx>=0.17.1,<0.18"'
+)
 
 
 def to_onnx(function: Callable, shape: tuple[int, ...], about: dict[str, Any]) -> bytes:
@@ -53,7 +56,7 @@ def to_onnx(function: Callable, shape: tuple[int, ...], about: dict[str, Any]) -
     except Exception as error:  # whatever its plugins raise
         first_line = str(error).partition('\n')[0]
         raise TrainingFailed(
-            f'--out: jax2onnx {version("jax2onnx")} cannot convert this generator '
+            f'--out: jax2onnx {version("jax2onnx")} with jax {jax.__version__} cannot convert this generator '
             f'({type(error).__name__}: {first_line}); .stablehlo can be made of any'
         ) from error
     for name, value in about.items():

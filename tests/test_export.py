@@ -178,12 +178,14 @@ def test_onnx_without_what_it_needs(runs, refused, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)  # which an import of it meets
     monkeypatch.setattr(onnx, 'to_onnx', lambda *_: onnx.installed(missing))
     arguments = [f'--workdir={runs / "gan"}', '--out=g.onnx', '--verify']
-    refused(export.main, arguments, f'--out: .onnx needs {missing} (', 'pip install -r requirements-onnx.txt')
+    refused(
+        export.main, arguments, f'--out: .onnx needs {missing} (', 'pip install -r requirements.txt -r req'
+    )
 
 
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_onnx(runs, system, tmp_path, capsys):
-    pytest.importorskip('jax2onnx', reason='jax2onnx is not installed here: see requirements-onnx.txt')
+    needs_jax2onnx()
     data = exported(runs, system, tmp_path / 'g.onnx', '--verify')
     assert len(PRINTED.findall(capsys.readouterr().out)) == 3
     run = open_run(runs / system)
@@ -195,7 +197,7 @@ def test_onnx(runs, system, tmp_path, capsys):
 
 
 def test_the_docs_run_onnx(runs, tmp_path, monkeypatch):
-    pytest.importorskip('jax2onnx', reason='jax2onnx is not installed here: see requirements-onnx.txt')
+    needs_jax2onnx()
     exported(runs, 'dcgan', tmp_path / 'g.onnx')
     monkeypatch.chdir(tmp_path)
     namespace = {}
@@ -203,6 +205,12 @@ def test_the_docs_run_onnx(runs, tmp_path, monkeypatch):
     run = open_run(runs / 'dcgan')
     expected = run.gan.sample(*run.generator(), namespace['z'], 0)['generated']
     np.testing.assert_allclose(namespace['images'], expected, rtol=0, atol=1e-5)
+
+
+def needs_jax2onnx():
+    pytest.importorskip('jax2onnx', reason='jax2onnx is not installed here: see requirements-onnx.txt')
+    if jax.__version_info__ >= (0, 12):
+        pytest.skip('jax2onnx 0.17 does not work with jax 0.12')
 
 
 def blocks(language):
