@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     """Reads the command line, opens the run and serves its page until it is interrupted."""
     options = parse(arguments)
     with bound(options.host, options.port) as listening, temporary_folder():
-        from gan_jax.views import Run  # here, as JAX takes a while and a mistake is told before
+        from gan_jax.explorer.views import Run  # here, as JAX takes a while and a mistake is told before
 
         # Gradio takes as long as the checkpoint.
         with ThreadPoolExecutor(1) as thread:
@@ -94,7 +94,7 @@ def temporary_folder() -> Iterator[None]:
 def load_page():
     """The module that makes the page, and Gradio with it; raises UserError where that is not installed."""
     try:
-        from gan_jax import page
+        from gan_jax.explorer import page
     except ModuleNotFoundError as error:
         if error.name != 'gradio':
             raise

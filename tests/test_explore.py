@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from commands import make_run
-from gan_jax import explore, fragments, own_pictures, views
+from gan_jax import explore
 from gan_jax.base import UserError
+from gan_jax.explorer import fragments, own_pictures, views
 from gan_jax.pictures import to_uint8
 from gan_jax.trained import open_run
 from test_safety import HUGE

@@ -32,7 +32,7 @@ from wild import ATOMS, JSON, NUMBERS, PATHS, TEXTS, VALUES, WORDS
 
 pytestmark = pytest.mark.faults
 SECONDS, BYTES = 5, 2**30  # of a processor's time, and of memory beyond what there is, for one command
-EXAMPLES = int(os.environ.get('FUZZ_EXAMPLES', '500'))  # more of them are others
+EXAMPLES = int(os.environ.get('FUZZ_EXAMPLES', '1200'))  # more of them are others
 fuzzed = settings(
     max_examples=EXAMPLES,
     derandomize=True,  # what fails here fails there

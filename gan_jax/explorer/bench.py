@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
 
-from gan_jax import fragments
 from gan_jax.base import UserError
-from gan_jax.views import COMPANIONS, Run
+from gan_jax.explorer import fragments
+from gan_jax.explorer.views import COMPANIONS, Run
 
 REACH = 3  # standard deviations that a direction's slider goes to either side
 # An answer within a frame or two: no queue, no veil over what is shown, the latest position alone.

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
+from gradio.themes import Default, Font  # pyright: ignore[reportMissingImports]
 
-from gan_jax import tabs, translation_tabs
-from gan_jax.bench import QUICK, REACH, SEED, Bench, header, moved, stage, step_of, told
-from gan_jax.views import NUM_DIRECTIONS, Run
+from gan_jax.explorer import tabs, translation_tabs
+from gan_jax.explorer.bench import QUICK, REACH, SEED, Bench, header, moved, stage, step_of, told
+from gan_jax.explorer.views import NUM_DIRECTIONS, Run
 
 
 def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[str]):
@@ -28,15 +29,15 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
             translation_tabs.fill(run)
         else:
             fill(run, blocks, tabs.of(run))
-    names = [gr.themes.Font(name) for name in fonts]  # Gradio's own are asked of Google
+    names = [Font(name) for name in fonts]  # Gradio's own are asked of Google
     app = FastAPI(openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     mounted = gr.mount_gradio_app(
         app,
         blocks,
         path='/',
-        theme=gr.themes.Default(primary_hue='blue', neutral_hue='slate', font=names, font_mono=names),
-        css_paths=Path(__file__).with_name('explore.css'),
+        theme=Default(primary_hue='blue', neutral_hue='slate', font=names, font_mono=names),
+        css_paths=Path(__file__).with_name('page.css'),
         max_file_size=most_bytes,
         footer_links=[],
         run_history=False,

@@ -59,6 +59,11 @@ def belief(probability: float, is_probability: bool = True) -> str:
     )
 
 
+def word(probability: float | None) -> str:
+    """The same of a small picture, as a number alone; nothing where there is none."""
+    return '' if probability is None else f'<div class="word">D {100 * probability:.0f} %</div>'
+
+
 def paragraph(text: str) -> str:
     """A sentence or two beside a picture."""
     return f'<p class="note">{html.escape(text)}</p>'

@@ -3,10 +3,10 @@
 import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
 
-from gan_jax import fragments, own_pictures
 from gan_jax.base import UserError
-from gan_jax.bench import QUICK, SLOW, header, step_of, told
-from gan_jax.views import Run
+from gan_jax.explorer import fragments, own_pictures
+from gan_jax.explorer.bench import QUICK, SLOW, header, step_of, told
+from gan_jax.explorer.views import Run
 
 
 def fill(run: Run) -> None:

@@ -3,10 +3,10 @@
 import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
 
-from gan_jax import fragments, own_pictures
 from gan_jax.base import UserError
-from gan_jax.bench import QUICK, REACH, SEED, SLOW, Bench, Tab, moved, stage, step_of, told
-from gan_jax.views import Run
+from gan_jax.explorer import fragments, own_pictures
+from gan_jax.explorer.bench import QUICK, REACH, SEED, SLOW, Bench, Tab, moved, stage, step_of, told
+from gan_jax.explorer.views import Run
 
 IN_STRIP = 7  # pictures under a slider
 PER_PAGE = 10  # coordinates at a time
@@ -15,15 +15,13 @@ MOST_SHOWN = 8  # checkpoints in a strip
 
 
 def strip(run: Run, step: int, zs: np.ndarray, captions: list[str]) -> str:
-    """What becomes of z [N, D], side by side; nothing where they are points."""
+    """What becomes of z [N, D] and what D says to it, side by side; nothing where they are points."""
     if run.makes_points:
         return ''
-    pictures = run.pixels(step, zs.astype(np.float32))
+    zs = zs.astype(np.float32)
+    shown = zip(run.pixels(step, zs), captions, run.words(step, zs), strict=True)
     return fragments.strip(
-        [
-            fragments.figure(pixels, caption, caption)
-            for pixels, caption in zip(pictures, captions, strict=True)
-        ]
+        [fragments.figure(pixels, caption, caption, fragments.word(word)) for pixels, caption, word in shown]
     )
 
 

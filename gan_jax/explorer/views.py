@@ -133,6 +133,12 @@ class Run:
             return Seen(self.plotted(step, np.asarray(made)), probability)
         return Seen(to_uint8(made[0]), probability)
 
+    def words(self, step: int, z: np.ndarray) -> list[float | None]:
+        """What the checkpoint's D says to each picture of z [N, D]; None where that depends on the others."""
+        if self.looks_around:
+            return [None] * len(z)
+        return np.asarray(self.beliefs(step, self.columns(step, z))).tolist()
+
     def levels(self, step: int) -> list:
         """Of each resolution up to the checkpoint's the stage that has settled, or that goes on: [stage]."""
         reached = [stage for stage in self.stages if stage.first_step < max(step, 1)]

@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image
 
 from gan_jax.base import UserError
+from gan_jax.explorer.views import Run, Seen
+from gan_jax.nearest import shrunk
 from gan_jax.pictures import to_uint8
 from gan_jax.reading import read_picture, square
 from gan_jax.translate import padded
-from gan_jax.views import Run, Seen
 
 MOST_SIDE = 512  # pixels of a picture to translate, or the run's own resolution where that is more
 ONE_AT_A_TIME = threading.Lock()
@@ -43,14 +44,12 @@ def as_trained(picture, data, resolution: int) -> np.ndarray:
     """
     fits = data.fit == 'pad' and max(picture.size) <= data.resolution
     pixels = square(picture, data.resolution, 'pad' if fits else 'crop')
-    return smaller(pixels.reshape(data.resolution, data.resolution, data.channels), resolution)
+    return smaller(pixels.reshape(1, data.resolution, data.resolution, data.channels), resolution)[0]
 
 
-def smaller(pixels: np.ndarray, resolution: int) -> np.ndarray:
-    """uint8 [H, H, C] as means of squares of pixels, as reals are made smaller for a lower level."""
-    factor, channels = pixels.shape[0] // resolution, pixels.shape[-1]
-    squares = pixels.reshape(resolution, factor, resolution, factor, channels)
-    return np.rint(squares.mean(axis=(1, 3))).astype(np.uint8)
+def smaller(images: np.ndarray, resolution: int) -> np.ndarray:
+    """uint8 [N, H, H, C] as reals are made smaller for a lower level."""
+    return np.rint(shrunk(images, resolution)).astype(np.uint8)
 
 
 def judged(run: Run, step: int, pixels: np.ndarray) -> Seen:
@@ -65,7 +64,7 @@ def example(run: Run, step: int, domain: str = 'image') -> np.ndarray | None:
         return None
     images = run.data[domain]
     (pixels,) = images.images([np.random.default_rng().integers(len(images))])
-    return smaller(pixels, run.stage(step).resolution)
+    return smaller(pixels[None], run.stage(step).resolution)[0]
 
 
 def translated(run: Run, step: int, domain: str, pixels: np.ndarray) -> dict[str, Seen]:

@@ -1,0 +1,1 @@
+"""The page of `gan_jax.explore`, on Gradio."""
