@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-full test-faults test-peers bench setup lint format typecheck clean help
+.PHONY: train test test-full test-faults test-peers test-onnx docs bench setup lint format typecheck clean help
 
 train: setup  ## train the default config on the embedded data
 	$(BIN)/python train.py
@@ -16,7 +16,6 @@ test-full: setup  ## every test
 test-faults: setup  ## runs that are killed, stopped, cut off, corrupted, starved of room
 	$(BIN)/python -m pytest -m faults
 
-.PHONY: docs
 docs: setup  ## the commands of README, docs and the configs, with tiny networks and few steps
 	$(BIN)/python tests/run_documents.py
 
@@ -25,6 +24,9 @@ bench: setup .venv-peers/ready  ## seconds per step, beside PyTorch
 
 test-peers: .venv-peers/ready  ## the PyTorch peers take the same step, and reference metrics give the same figures
 	.venv-peers/bin/python -m pytest -n 0 tests/test_peers.py tests/test_metric_peers.py
+
+test-onnx: .venv-onnx/ready  ## exported as ONNX, and run by onnxruntime
+	.venv-onnx/bin/python -m pytest -n 0 tests/test_export.py
 
 lint: setup  ## complain of what ruff would write otherwise
 	$(BIN)/ruff check .
@@ -50,8 +52,14 @@ setup: .venv/ready  ## .venv alone
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
 	touch $@
 
+.venv-onnx/ready: requirements.txt requirements-dev.txt requirements-onnx.txt
+	$(PYTHON) -m venv .venv-onnx
+	.venv-onnx/bin/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
+	.venv-onnx/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "jax2onnx>=0.17.1,<0.18"
+	touch $@
+
 clean:  ## remove both environments
-	rm -rf .venv .venv-peers
+	rm -rf .venv .venv-peers .venv-onnx
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
