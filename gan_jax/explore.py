@@ -94,11 +94,13 @@ def temporary_folder() -> Iterator[None]:
 def load_page():
     """The module that makes the page, and Gradio with it; raises UserError where that is not installed."""
     try:
-        from gan_jax.explorer import page
+        import gradio  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
         if error.name != 'gradio':
             raise
         raise UserError('explore needs Gradio: pip install -r requirements-explore.txt') from None
+    from gan_jax.explorer import page
+
     return page
 
 
