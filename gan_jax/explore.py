@@ -5,6 +5,8 @@ It needs Gradio: pip install -r requirements-explore.txt
 
 import contextlib
 import errno
+import gc
+import inspect
 import os
 import signal
 import socket
@@ -27,13 +29,14 @@ FONTS = ('system-ui', 'Segoe UI', 'Roboto', 'Helvetica', 'Arial', 'sans-serif')
 def main(arguments: list[str]) -> None:
     """Reads the command line, opens the run and serves its page until it is interrupted."""
     options = parse(arguments)
-    with bound(options.host, options.port) as listening, temporary_folder():
+    with bound(options.host, options.port) as listening, temporary_folder(), without_collecting():
         from gan_jax.explorer.views import Run  # here, as JAX takes a while and a mistake is told before
 
         # Gradio takes as long as the checkpoint.
         with ThreadPoolExecutor(1) as thread:
             page = thread.submit(load_page)
             run = Run(Path(options.workdir))
+            run.prepare()
         serve(run, page, listening, options.host)
     cli.leave(0)
 
@@ -91,10 +94,41 @@ def temporary_folder() -> Iterator[None]:
             signal.signal(signal.SIGTERM, at_sigterm)
 
 
+@contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
+    """Until it is enabled no garbage is looked for: where modules are loaded a sixth of the time, for nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextlib.contextmanager
+def without_stubs() -> Iterator[None]:
+    """Gradio writes stubs of its components' types at every import, over half of the time that takes.
+
+    It leaves out what has no file, as its own components have none here.
+    """
+    getfile = inspect.getfile
+
+    def of_others(thing):
+        if getattr(thing, '__module__', '').startswith('gradio.'):
+            raise OSError
+        return getfile(thing)
+
+    inspect.getfile = of_others
+    try:
+        yield
+    finally:
+        inspect.getfile = getfile
+
+
 def load_page():
     """The module that makes the page, and Gradio with it; raises UserError where that is not installed."""
     try:
-        import gradio  # noqa: F401  # pyright: ignore[reportMissingImports]
+        with without_stubs():
+            import gradio  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
         if error.name != 'gradio':
             raise
@@ -106,15 +140,13 @@ def load_page():
 
 def serve(run, page: Future, listening: socket.socket, host: str) -> None:
     """Makes the page of a run, says where it is, and answers until SIGINT or SIGTERM."""
-    from gan_jax.compilation import keep_on_disk
-
-    if run.config.compilation_cache:
-        keep_on_disk()
     hosts = [*LOOPBACK, host] if host in LOOPBACK else ['*']
     app = page.result().application(run, FONTS, MOST_BYTES, hosts)
 
     import uvicorn  # pyright: ignore[reportMissingImports]
 
+    gc.freeze()
+    gc.enable()
     server = uvicorn.Server(uvicorn.Config(app, log_level='critical', ws='none'))
     # Beside this thread, as what it is at work on when it is told to stop may take long.
     thread = threading.Thread(target=server.run, kwargs={'sockets': [listening]}, daemon=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from gan_jax import checkpoint
 from gan_jax.base import UserError
+from gan_jax.compilation import keep_on_disk
 from gan_jax.data.domains import open_domains
 from gan_jax.data.points import modes
 from gan_jax.directions import Directions, principal_directions
@@ -67,9 +68,9 @@ class Run:
         self.is_averaged, self.last_step = newest.is_averaged(), newest.step
         self.steps = [step for step in checkpoint.open_existing(workdir).steps() if step <= newest.step]
         inputs = jax.eval_shape(functools.partial(self.gan.sample_inputs, jax.random.key(0), 1), self.batch)
-        columns = jax.eval_shape(self.gan.sample, *newest.generator(), inputs, newest.state.images_seen)
+        self._shown = jax.eval_shape(self.gan.sample, *newest.generator(), inputs, newest.state.images_seen)
         self.domains = tuple(inputs) if isinstance(inputs, dict) else ()  # that it translates between
-        self.makes_points = are_points(columns)
+        self.makes_points = are_points(self._shown)
         loss = LOSSES.get(self.config.gan.get('loss', ''))
         self.is_probability = loss is None or loss.is_probability  # what D says
         opened = functools.lru_cache(KEPT)(lambda step: _kept(open_run(workdir, step)))
@@ -81,6 +82,13 @@ class Run:
         self._drawn = functools.lru_cache(1)(self._curves)
         self._directions: Directions | None = None
         self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Compiles what the first picture needs, or finds it where it was kept."""
+        if self.config.compilation_cache:
+            keep_on_disk()
+        if not self.domains:
+            self.seen(self.last_step, self.z(0))
 
     def _programs(self, stage) -> tuple[Any, Any]:
         """The stage's `GAN.sample` and `GAN.judge`, jitted."""
@@ -172,9 +180,10 @@ class Run:
         """Whether D's word on a picture depends on those beside it."""
         if self.domains:
             return False
-        crowd = self.crowd(self.last_step)
-        pairs = [jax.tree.map(lambda x, i=i: x[jnp.array([0, i])], crowd) for i in (0, 1)]
-        one, other = (float(self.beliefs(self.last_step, pair)[0]) for pair in pairs)
+        column, image = next(iter(self._shown.items()))
+        picture = np.random.default_rng(0).uniform(-1, 1, image.shape).astype(np.float32)
+        beside = [np.concatenate([picture, other]) for other in (picture, -picture)]
+        one, other = (float(self.beliefs(self.last_step, {column: pair})[0]) for pair in beside)
         return abs(one - other) > 1e-6
 
     def probability(self, step: int, columns: dict) -> float:
