@@ -96,7 +96,7 @@ def temporary_folder() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_collecting() -> Iterator[None]:
-    """Until it is enabled no garbage is looked for: where modules are loaded a sixth of the time, for nothing."""
+    """Garbage is looked for once it is enabled: while modules load, in vain a sixth of the time."""
     gc.disable()
     try:
         yield
