@@ -31,7 +31,8 @@ def directions(run: Run, bench: Bench) -> Tab:
         gr.HTML(
             fragments.paragraph(
                 'The ways of moving z that change the first thing G computes the most (its principal '
-                'components, as in GANSpace). Drag one: 0 is the z as it was, 1 a standard deviation away.'
+                'components, as in GANSpace). Drag one: 0 is the z as it was, 1 a standard deviation away. '
+                'Below each picture stands how real D takes it to be.'
             )
         )
         strips = []
