@@ -46,6 +46,8 @@ NOT_RUN = [  # the first row that is found in a command tells why
         "needs Noto's font and Fluent's files; tests/test_emoji.py has its own",
     ),
     (r'/usr/share/datasets', "needs Debian's files; tests/test_data.py makes the set again where they are"),
+    (r'prepare fashion_mnist', "needs Debian's files; tests/test_sources.py has files like them"),
+    (r'prepare cifar10', 'is refused, as its page says; tests/test_errors.py looks at the answer'),
     (r'benchmarks/soak.py', 'takes an hour alone on the machine, and is judged by the clock'),
     (r'^touch .*/500/', 'wants a checkpoint that a run so short does not have'),
     (r'host0', 'needs several hosts; two processes on this one are run'),
@@ -67,6 +69,7 @@ CHANGED = [  # pattern, what takes its place, how that is told
     (r'--seeds=0,1,2', '--seeds=0', 'benchmarks/record.py trains one seed'),
     (r'^(?=.*--sweep num_devices=)', 'JAX_NUM_CPU_DEVICES=8 ', 'a sweep of devices has eight of the CPU'),
     (r'(?<=[= ])DIR(_[AB])?\b', '{folder}/pictures', 'DIR is a folder of pictures made for this'),
+    (r'(?<=pair )A B\b', '{folder}/pictures {folder}/pictures', 'A and B, of a pair, are that folder too'),
     (r'localhost:1234', 'localhost:{port}', 'the first process has a port that is free'),
 ]
 # Data sets that nobody has here: these pictures as a data set take their place.
@@ -74,6 +77,7 @@ STOOD_IN = ('cifar10', 'celeb_a', 'celeb_a_hq', 'cycle_gan', 'fluent_emoji', 'no
 BEFORE = {  # what a page takes for granted
     'README.md': ['python train.py --config=configs/cyclegan_fashion_mnist.py'],
     'docs/evaluation.md': ['python train.py --config.evaluate_every_steps=8'],
+    'docs/export.md': ['python train.py', 'python train.py --config=configs/cyclegan_fashion_mnist.py'],
 }
 SERVERS = r'gan_jax[. ]explore|gan-jax explore'  # end when they have told their address
 TRAINS = re.compile(
@@ -159,7 +163,7 @@ def shortened(text: str, folder: str = 'FOLDER', port: int = 1) -> str:
     for pattern, instead, _ in CHANGED:
         text = re.sub(pattern, instead.format(folder=folder, port=port), text)
     if not TRAINS.search(text):
-        return f'served {shlex.quote(text)}' if re.search(SERVERS, text) else text
+        return text
     path = re.search(r'--config=(\S+)', text)
     config = load_config(path_of_config(path[1] if path else DEFAULT), {})
     fields = small_overrides(config.system)
@@ -210,6 +214,8 @@ def script(page: str, folder: Path) -> str:
     for number, command in enumerate(ran):
         lines.append(f"printf '{MARK}%s %s\\n' {number} $(date +%s.%N)")
         text = shortened(command.text, str(folder), free_port())
+        if re.search(SERVERS, text):
+            text = f'served {shlex.quote(text)}'
         lines.append(re.sub(r'&(?=\s*done\b)', '& begun+=($!);', text))
     lines.append(f"printf '{MARK}%s %s\\n' {len(ran)} $(date +%s.%N)")
     return '\n'.join(lines)

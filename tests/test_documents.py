@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ import run_documents
 from commands import VERBS, parser_of
 from documents import (
     CONFIGS,
+    DEFAULT,
     LANGUAGES,
     OURS,
     PAGES,
@@ -33,7 +35,8 @@ FLAG = re.compile(r'(?<![\w.-])--[a-z][\w-]*')
 FIELD = re.compile(r'--config\.([\w.]*\w)(?:=([^\s`",]+))?')
 ANY = ('field', 'x')  # stand for the name of a field
 MISTAKES = {'gan.width=0'}  # which a page shows the answer to
-OF_OTHERS = ('--xla_', '--requeue', '--signal', '--worker', '--kill')  # how flags of others begin
+# How flags of others begin.
+OF_OTHERS = ('--xla_', '--no-deps', '--requeue', '--signal', '--worker', '--kill')
 
 
 @pytest.mark.parametrize('command', EACH, ids=lambda command: f'{command.page}: {command.text[:60]}')
@@ -51,6 +54,22 @@ def test_it_is_run_or_there_is_a_reason(page, monkeypatch):
         check(run_documents.shortened(command.text))
     for command in commands(page):
         assert (command in run) != bool(run_documents.why_not(command)) or not is_whole(command.text)
+
+
+@pytest.mark.parametrize('page', EACH_PAGE)
+def test_what_is_opened_has_been_made_before(page):
+    """A run by an earlier command, or by one that the page takes for granted; pictures by `make_folder`."""
+    texts = [*run_documents.BEFORE.get(page, []), *(command.text for command in run_documents.to_run(page))]
+    trained = set()
+    for text in map(run_documents.shortened, texts):
+        if run_documents.TRAINS.search(text):
+            config = re.search(r'--config=(?:\S*/)?(\w+)', text)
+            workdir = re.search(r'--workdir=(\S+)', text)
+            trained.add(workdir[1] if workdir else f'runs/{config[1] if config else Path(DEFAULT).stem}')
+        elif opened := re.search(r'--workdir=(\S+)', text):
+            assert opened[1] in trained, text
+        if sources := re.search(r'prepare (?:images|pair) ((?:(?!--)\S+ )+)', text):
+            assert all(source.startswith('FOLDER/') for source in sources[1].split()), text
 
 
 def test_every_row_is_needed():
