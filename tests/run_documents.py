@@ -1,4 +1,4 @@
-"""Runs the commands of README, docs and the configs, page by page: make docs
+"""Runs the commands of README, CONTRIBUTING, docs and the configs, page by page: make docs
 
 Each page has a copy of the repository, in which its commands run in order, in one shell: those in its blocks,
 then those in its sentences. Trainings have the tests' tiny networks and few steps. What is changed besides,
@@ -38,6 +38,8 @@ from runs import free_port
 
 NOT_RUN = [  # the first row that is found in a command tells why
     (r'^(\S*/)?(pip|npm|apt-get|tfds|xprof) ', 'calls what others have made, out of their registries'),
+    (r'jupyter lab', 'opens a browser; tests/test_notebook.py runs the notebook'),
+    (r'pre-commit (install|run)', 'is for a clone with Git; it calls what make lint typecheck calls'),
     (r'^pytest ', 'is a test, which make test or make test-faults runs'),
     (r'benchmarks/record.py .*--peer', 'needs PyTorch, which has an environment of its own'),
     (r'stacked:mnist|--name=mnist', 'needs MNIST, which has to be downloaded'),
@@ -135,7 +137,7 @@ def why_not(command: Command) -> str:
     """Why a command is not run; '' where it is."""
     if command.page in GENERATED:
         return GENERATED[command.page]
-    if command.page.endswith('.md') and files_of(command.page):
+    if command.page in PAGES and files_of(command.page):
         return f'needs the files of its page; {test_of(command.page)} writes them and runs it'
     for pattern, reason in NOT_RUN:
         if re.search(pattern, command.text):
@@ -262,7 +264,7 @@ def not_printed(page: str, said: str) -> list[str]:
     """Lines of a page's blocks of text that are not among what its commands have printed."""
     printed = {without_numbers(line) for line in re.split(r'[\r\n]', said)}
     shown, before = [], ''
-    for block in blocks(page) if page.endswith('.md') else []:
+    for block in blocks(page) if page in PAGES else []:
         if block.language == 'text' and before != 'python':  # what Python prints, other tests look at
             shown += [line for line in block.text.splitlines() if line.strip() not in ('', '…', '...')]
         before = block.language
@@ -278,7 +280,10 @@ def main(pages: list[str]) -> int:
     """Runs these pages, or all; tells what came of them."""
     pages = pages or [*PAGES, *CONFIGS]
     if unknown := [page for page in pages if page not in {*PAGES, *CONFIGS}]:
-        print(f'{unknown[0]}: no such page; takes README.md, docs/….md or configs/….py', file=sys.stderr)
+        print(
+            f'{unknown[0]}: no such page; takes README.md, CONTRIBUTING.md, docs/… or configs/….py',
+            file=sys.stderr,
+        )
         return 2
     begun, failures = time.monotonic(), 0
     with tempfile.TemporaryDirectory(prefix='gan_jax_docs_') as name, ThreadPoolExecutor(2) as threads:

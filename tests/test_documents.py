@@ -1,4 +1,4 @@
-"""Every command in README, docs and the configs is one that its program takes; `make docs` runs them."""
+"""Every command of a page or a config is one that its program takes; `make docs` runs them."""
 
 import re
 import shlex
@@ -13,6 +13,7 @@ from documents import (
     CONFIGS,
     DEFAULT,
     LANGUAGES,
+    OTHERS,
     OURS,
     PAGES,
     Command,
@@ -22,6 +23,7 @@ from documents import (
     files_of,
     is_whole,
     main_of,
+    program,
     read,
 )
 from gan_jax import config as configs
@@ -88,8 +90,8 @@ def test_a_block_says_what_it_is(page):
     for block in blocks(page):
         assert block.language in LANGUAGES
         if block.language in ('', 'text'):
-            first_words = {line.split()[0] for line in block.text.splitlines() if line.strip()}
-            assert first_words.isdisjoint(OURS), f'a block of commands without sh: {block.text}'
+            first_words = {program(line.split()) for line in block.text.splitlines() if line.strip()}
+            assert first_words.isdisjoint({*OURS, *OTHERS}), f'a block of commands without sh: {block.text}'
 
 
 def known_flags():
@@ -102,7 +104,7 @@ def known_flags():
 def test_flags_in_its_sentences_are_there(page):
     sentences = re.sub(r'^```.*?^```$', '', read(page), flags=re.MULTILINE | re.DOTALL)
     shown = [command.text for command in commands(page)]
-    for text in re.findall(r'`([^`]+)`', sentences) if page.endswith('.md') else []:
+    for text in re.findall(r'`([^`]+)`', sentences) if page in PAGES else []:
         if ' '.join(text.split()) not in shown:
             unknown = {flag for flag in FLAG.findall(text) if not flag.startswith(OF_OTHERS)}
             assert unknown - known_flags() - {'--config'} == set(), text
@@ -157,6 +159,7 @@ def test_the_fields_of_a_config_go_together():
         'until python train.py --workdr=a; do echo again; done',
         'make trian',
         'make PYTHN=python3.12 train',
+        'pip install -r requirements.txt -r requirements-explorer.txt',
         'pytest tests/test_nothing.py',
         'pytest -m fault tests',
         'conda install jax',
