@@ -58,7 +58,7 @@ setup: .venv/ready  ## .venv alone
 	.venv-onnx/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "jax2onnx>=0.17.1,<0.18"
 	touch $@
 
-clean:  ## remove both environments
+clean:  ## remove the environments
 	rm -rf .venv .venv-peers .venv-onnx
 
 help:  ## this list

@@ -38,7 +38,8 @@ def verb(text: str) -> str:
 def summary(name: str) -> str:
     """What a verb says of itself on its first line, read and not imported: some take seconds for that."""
     source = Path(__file__).with_name(f'{name}.py').read_text('utf-8')
-    return (ast.get_docstring(ast.parse(source)) or '').partition('\n')[0].partition(': python ')[0]
+    first = (ast.get_docstring(ast.parse(source)) or '').partition('\n')[0]
+    return first.partition(': python ')[0].removesuffix('.')
 
 
 def command() -> None:

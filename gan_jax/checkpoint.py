@@ -1,4 +1,7 @@
-"""Checkpoints: written beside the run, whole or not at all, and read back onto any number of devices."""
+"""The checkpoints of a run: python -m gan_jax.checkpoint --workdir=runs/a
+
+Written beside the run, whole or not at all, and read back onto any number of devices.
+"""
 
 import contextlib
 import functools

@@ -1,8 +1,10 @@
-"""The commands that README, docs and the configs show: found, and read by the parsers that they call."""
+"""The commands that pages and configs show: found, and read by the parsers that they call."""
 
 import ast
 import functools
 import importlib
+import itertools
+import json
 import re
 import shlex
 import subprocess
@@ -14,11 +16,15 @@ from gan_jax.base import UserError
 from gan_jax.config import load_config
 from helpers import ROOT
 
-PAGES = ['README.md', *sorted(f'docs/{path.name}' for path in (ROOT / 'docs').glob('*.md'))]
+PAGES = [
+    *('README.md', 'CONTRIBUTING.md'),
+    *sorted(f'docs/{path.name}' for path in (ROOT / 'docs').iterdir() if path.suffix in ('.md', '.ipynb')),
+]
 CONFIGS = sorted(f'configs/{path.name}' for path in (ROOT / 'configs').glob('*.py'))
 # Commands of others, whose arguments we do not know.
 OTHERS = {
-    *('pip', 'apt-get', 'npm', 'tar', 'tfds', 'xprof', 'sbatch', 'scontrol', 'scancel'),
+    *('pip', 'apt-get', 'npm', 'tar', 'tfds', 'xprof', 'jupyter', 'pre-commit'),
+    *('sbatch', 'scontrol', 'scancel'),
     *('touch', 'cp', 'cd', 'echo', 'mkdir', 'exit', 'wait', 'set', 'export', 'source', '.', '['),
 }
 # Those that have another command as their arguments, or in one of them.
@@ -50,9 +56,12 @@ class Command(NamedTuple):
 
 
 def read(page: str) -> str:
-    """A page's text; of a config its docstring."""
+    """A page's text; of a notebook that between its code, of a config its docstring."""
     text = (ROOT / page).read_text()
-    return text if page.endswith('.md') else ast.get_docstring(ast.parse(text)) or ''
+    if page.endswith('.ipynb'):
+        cells = json.loads(text)['cells']
+        return '\n\n'.join(''.join(cell['source']) for cell in cells if cell['cell_type'] == 'markdown')
+    return text if page in PAGES else ast.get_docstring(ast.parse(text)) or ''
 
 
 def blocks(page: str) -> list[Block]:
@@ -64,7 +73,7 @@ def blocks(page: str) -> list[Block]:
 def commands(page: str) -> list[Command]:
     """All of a page in order, those that are shown before those in its sentences, each once."""
     text = read(page)
-    if page.endswith('.md'):
+    if page in PAGES:
         shown = [block.text for block in blocks(page) if block.language == 'sh']
         sentences = FENCE.sub('', text)
     else:
@@ -142,6 +151,8 @@ def check(text: str, is_whole: bool = True) -> None:
             _check_wrapped(name, arguments, is_whole)
         elif name == 'make':
             _check_make(arguments)
+        elif name == 'pip':
+            _check_pip(arguments)
         elif name == 'pytest' or arguments[:2] == ['-m', 'pytest']:
             _check_pytest(arguments)
         elif name in ('python', 'gan-jax'):
@@ -170,6 +181,12 @@ def _check_make(arguments: list[str]) -> None:
             raise UserError(f'make: {word!r} will not do; the Makefile has no such variable')
         if '=' not in word and not re.search(rf'^{word}:', makefile, re.MULTILINE):
             raise UserError(f'make: {word!r} will not do; the Makefile has no such target')
+
+
+def _check_pip(arguments: list[str]) -> None:
+    for before, word in itertools.pairwise(arguments):
+        if before == '-r' and not (ROOT / word).is_file():
+            raise UserError(f'pip: {word!r} is not there')
 
 
 def _check_pytest(arguments: list[str]) -> None:

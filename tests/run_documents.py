@@ -1,4 +1,4 @@
-"""Runs the commands of README, docs and the configs, page by page: make docs
+"""Runs the commands of README, CONTRIBUTING, docs and the configs, page by page: make docs
 
 Each page has a copy of the repository, in which its commands run in order, in one shell: those in its blocks,
 then those in its sentences. Trainings have the tests' tiny networks and few steps. What is changed besides,
@@ -38,6 +38,8 @@ from runs import free_port
 
 NOT_RUN = [  # the first row that is found in a command tells why
     (r'^(\S*/)?(pip|npm|apt-get|tfds|xprof) ', 'calls what others have made, out of their registries'),
+    (r'jupyter lab', 'opens a browser; tests/test_notebook.py runs the notebook'),
+    (r'pre-commit (install|run)', 'is for a clone with Git; it calls what make lint typecheck calls'),
     (r'^pytest ', 'is a test, which make test or make test-faults runs'),
     (r'benchmarks/record.py .*--peer', 'needs PyTorch, which has an environment of its own'),
     (r'stacked:mnist|--name=mnist', 'needs MNIST, which has to be downloaded'),
@@ -46,6 +48,8 @@ NOT_RUN = [  # the first row that is found in a command tells why
         "needs Noto's font and Fluent's files; tests/test_emoji.py has its own",
     ),
     (r'/usr/share/datasets', "needs Debian's files; tests/test_data.py makes the set again where they are"),
+    (r'prepare fashion_mnist', "needs Debian's files; tests/test_sources.py has files like them"),
+    (r'prepare cifar10', 'is refused, as its page says; tests/test_errors.py looks at the answer'),
     (r'benchmarks/soak.py', 'takes an hour alone on the machine, and is judged by the clock'),
     (r'^touch .*/500/', 'wants a checkpoint that a run so short does not have'),
     (r'host0', 'needs several hosts; two processes on this one are run'),
@@ -67,6 +71,7 @@ CHANGED = [  # pattern, what takes its place, how that is told
     (r'--seeds=0,1,2', '--seeds=0', 'benchmarks/record.py trains one seed'),
     (r'^(?=.*--sweep num_devices=)', 'JAX_NUM_CPU_DEVICES=8 ', 'a sweep of devices has eight of the CPU'),
     (r'(?<=[= ])DIR(_[AB])?\b', '{folder}/pictures', 'DIR is a folder of pictures made for this'),
+    (r'(?<=pair )A B\b', '{folder}/pictures {folder}/pictures', 'A and B, of a pair, are that folder too'),
     (r'localhost:1234', 'localhost:{port}', 'the first process has a port that is free'),
 ]
 # Data sets that nobody has here: these pictures as a data set take their place.
@@ -74,6 +79,7 @@ STOOD_IN = ('cifar10', 'celeb_a', 'celeb_a_hq', 'cycle_gan', 'fluent_emoji', 'no
 BEFORE = {  # what a page takes for granted
     'README.md': ['python train.py --config=configs/cyclegan_fashion_mnist.py'],
     'docs/evaluation.md': ['python train.py --config.evaluate_every_steps=8'],
+    'docs/export.md': ['python train.py', 'python train.py --config=configs/cyclegan_fashion_mnist.py'],
 }
 SERVERS = r'gan_jax[. ]explore|gan-jax explore'  # end when they have told their address
 TRAINS = re.compile(
@@ -131,7 +137,7 @@ def why_not(command: Command) -> str:
     """Why a command is not run; '' where it is."""
     if command.page in GENERATED:
         return GENERATED[command.page]
-    if command.page.endswith('.md') and files_of(command.page):
+    if command.page in PAGES and files_of(command.page):
         return f'needs the files of its page; {test_of(command.page)} writes them and runs it'
     for pattern, reason in NOT_RUN:
         if re.search(pattern, command.text):
@@ -159,7 +165,7 @@ def shortened(text: str, folder: str = 'FOLDER', port: int = 1) -> str:
     for pattern, instead, _ in CHANGED:
         text = re.sub(pattern, instead.format(folder=folder, port=port), text)
     if not TRAINS.search(text):
-        return f'served {shlex.quote(text)}' if re.search(SERVERS, text) else text
+        return text
     path = re.search(r'--config=(\S+)', text)
     config = load_config(path_of_config(path[1] if path else DEFAULT), {})
     fields = small_overrides(config.system)
@@ -210,6 +216,8 @@ def script(page: str, folder: Path) -> str:
     for number, command in enumerate(ran):
         lines.append(f"printf '{MARK}%s %s\\n' {number} $(date +%s.%N)")
         text = shortened(command.text, str(folder), free_port())
+        if re.search(SERVERS, text):
+            text = f'served {shlex.quote(text)}'
         lines.append(re.sub(r'&(?=\s*done\b)', '& begun+=($!);', text))
     lines.append(f"printf '{MARK}%s %s\\n' {len(ran)} $(date +%s.%N)")
     return '\n'.join(lines)
@@ -256,7 +264,7 @@ def not_printed(page: str, said: str) -> list[str]:
     """Lines of a page's blocks of text that are not among what its commands have printed."""
     printed = {without_numbers(line) for line in re.split(r'[\r\n]', said)}
     shown, before = [], ''
-    for block in blocks(page) if page.endswith('.md') else []:
+    for block in blocks(page) if page in PAGES else []:
         if block.language == 'text' and before != 'python':  # what Python prints, other tests look at
             shown += [line for line in block.text.splitlines() if line.strip() not in ('', '…', '...')]
         before = block.language
@@ -272,7 +280,10 @@ def main(pages: list[str]) -> int:
     """Runs these pages, or all; tells what came of them."""
     pages = pages or [*PAGES, *CONFIGS]
     if unknown := [page for page in pages if page not in {*PAGES, *CONFIGS}]:
-        print(f'{unknown[0]}: no such page; takes README.md, docs/….md or configs/….py', file=sys.stderr)
+        print(
+            f'{unknown[0]}: no such page; takes README.md, CONTRIBUTING.md, docs/… or configs/….py',
+            file=sys.stderr,
+        )
         return 2
     begun, failures = time.monotonic(), 0
     with tempfile.TemporaryDirectory(prefix='gan_jax_docs_') as name, ThreadPoolExecutor(2) as threads:

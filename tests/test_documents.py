@@ -1,8 +1,9 @@
-"""Every command in README, docs and the configs is one that its program takes; `make docs` runs them."""
+"""Every command of a page or a config is one that its program takes; `make docs` runs them."""
 
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ import run_documents
 from commands import VERBS, parser_of
 from documents import (
     CONFIGS,
+    DEFAULT,
     LANGUAGES,
+    OTHERS,
     OURS,
     PAGES,
     Command,
@@ -20,6 +23,7 @@ from documents import (
     files_of,
     is_whole,
     main_of,
+    program,
     read,
 )
 from gan_jax import config as configs
@@ -33,7 +37,8 @@ FLAG = re.compile(r'(?<![\w.-])--[a-z][\w-]*')
 FIELD = re.compile(r'--config\.([\w.]*\w)(?:=([^\s`",]+))?')
 ANY = ('field', 'x')  # stand for the name of a field
 MISTAKES = {'gan.width=0'}  # which a page shows the answer to
-OF_OTHERS = ('--xla_', '--requeue', '--signal', '--worker', '--kill')  # how flags of others begin
+# How flags of others begin.
+OF_OTHERS = ('--xla_', '--no-deps', '--requeue', '--signal', '--worker', '--kill')
 
 
 @pytest.mark.parametrize('command', EACH, ids=lambda command: f'{command.page}: {command.text[:60]}')
@@ -53,6 +58,22 @@ def test_it_is_run_or_there_is_a_reason(page, monkeypatch):
         assert (command in run) != bool(run_documents.why_not(command)) or not is_whole(command.text)
 
 
+@pytest.mark.parametrize('page', EACH_PAGE)
+def test_what_is_opened_has_been_made_before(page):
+    """A run by an earlier command, or by one that the page takes for granted; pictures by `make_folder`."""
+    texts = [*run_documents.BEFORE.get(page, []), *(command.text for command in run_documents.to_run(page))]
+    trained = set()
+    for text in map(run_documents.shortened, texts):
+        if run_documents.TRAINS.search(text):
+            config = re.search(r'--config=(?:\S*/)?(\w+)', text)
+            workdir = re.search(r'--workdir=(\S+)', text)
+            trained.add(workdir[1] if workdir else f'runs/{config[1] if config else Path(DEFAULT).stem}')
+        elif opened := re.search(r'--workdir=(\S+)', text):
+            assert opened[1] in trained, text
+        if sources := re.search(r'prepare (?:images|pair) ((?:(?!--)\S+ )+)', text):
+            assert all(source.startswith('FOLDER/') for source in sources[1].split()), text
+
+
 def test_every_row_is_needed():
     texts = [command.text for command in EACH]
     patterns = [pattern for pattern, *_ in [*run_documents.NOT_RUN, *run_documents.CHANGED]]
@@ -69,8 +90,8 @@ def test_a_block_says_what_it_is(page):
     for block in blocks(page):
         assert block.language in LANGUAGES
         if block.language in ('', 'text'):
-            first_words = {line.split()[0] for line in block.text.splitlines() if line.strip()}
-            assert first_words.isdisjoint(OURS), f'a block of commands without sh: {block.text}'
+            first_words = {program(line.split()) for line in block.text.splitlines() if line.strip()}
+            assert first_words.isdisjoint({*OURS, *OTHERS}), f'a block of commands without sh: {block.text}'
 
 
 def known_flags():
@@ -83,7 +104,7 @@ def known_flags():
 def test_flags_in_its_sentences_are_there(page):
     sentences = re.sub(r'^```.*?^```$', '', read(page), flags=re.MULTILINE | re.DOTALL)
     shown = [command.text for command in commands(page)]
-    for text in re.findall(r'`([^`]+)`', sentences) if page.endswith('.md') else []:
+    for text in re.findall(r'`([^`]+)`', sentences) if page in PAGES else []:
         if ' '.join(text.split()) not in shown:
             unknown = {flag for flag in FLAG.findall(text) if not flag.startswith(OF_OTHERS)}
             assert unknown - known_flags() - {'--config'} == set(), text
@@ -138,6 +159,7 @@ def test_the_fields_of_a_config_go_together():
         'until python train.py --workdr=a; do echo again; done',
         'make trian',
         'make PYTHN=python3.12 train',
+        'pip install -r requirements.txt -r requirements-explorer.txt',
         'pytest tests/test_nothing.py',
         'pytest -m fault tests',
         'conda install jax',

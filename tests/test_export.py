@@ -79,6 +79,11 @@ def test_a_file_does_what_the_generator_does(runs, system, tmp_path):
     assert about['state_sha256'] == run.sha256
     assert about['step'] == run.step
     assert about['input_shape'][0] == 'n'
+    if system == 'dcgan':  # as the page shows it
+        shown = json.loads(blocks('json')[0])
+        assert list(about) == list(shown)
+        same = ('system', 'data', 'averaged', 'input', 'output', 'dtype')
+        assert [about[name] for name in same] == [shown[name] for name in same]
 
 
 def test_pictures_of_other_sizes_and_the_other_way(runs, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from helpers import ROOT, SHORT
-from pages import blocks, check_quotation, quotations
+from pages import blocks, check_quotation, quotations, words
 
 PAGE = 'new_gan.md'
 FILES = ('gan_jax/gans/lsgan.py', 'configs/lsgan_fashion_mnist.py')
@@ -49,6 +49,11 @@ def said(repository: Path, command: str) -> str:
     done = subprocess.run(command, shell=True, cwd=repository, env=environment, **how)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def form(line: str) -> list[str]:
+    """Of the line that ends a run, all but its numbers and its hash."""
+    return words(re.sub(r'\b[0-9a-f]{64}$', '', line))
 
 
 def shortened(command: str, **more: int) -> str:
@@ -102,6 +107,8 @@ def test_a_run_goes_on_to_the_same_bits_and_is_drawn_from(repository):
     last = said(repository, shortened(train)).splitlines()[-1]
     assert re.match(r'step 8 · .* · state sha256 [0-9a-f]{64}$', last)
     assert said(repository, shortened(at_once)).splitlines()[-1] == last
+    *_, shown = (block.code for block in blocks(PAGE) if block.language == 'text')
+    assert form(shown.splitlines()[-1]) == form(last)
 
     (command,) = (command for command in COMMANDS if 'gan_jax.sample' in command)
     said(repository, command)

@@ -70,6 +70,20 @@ def test_idx_files_with_the_labels_beside(tmp_path, name):
     assert labels_of(data) == ([0, 2, 1, 2, 0], ['0', '1', '2'])
 
 
+def test_fashion_mnist_out_of_its_four_files(tmp_path, capsys):
+    for stem, number in (('train', 5), ('t10k', 2)):
+        pictures = np.pad(PICTURES[:number], ((0, 0), (10, 10), (10, 10)))
+        (tmp_path / f'{stem}-images-idx3-ubyte').write_bytes(idx(pictures))
+        (tmp_path / f'{stem}-labels-idx1-ubyte').write_bytes(idx(np.arange(number, dtype=np.uint8)))
+    data = tmp_path / 'data'
+    prepare.main(['fashion_mnist', str(tmp_path), f'--data_dir={data}'])
+    for split, number in (('train', 5), ('test', 2)):
+        asked = {'name': 'fashion_mnist', 'data_dir': str(data), 'split': split, 'fit': 'crop'}
+        stored = open_images(SimpleNamespace(**asked, resolution=28, channels=1)).all_images()
+        np.testing.assert_array_equal(stored[:, 10:-10, 10:-10, 0], PICTURES[:number])
+    assert '--config.data.name=fashion_mnist' in capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.mark.parametrize('shape', [(5, 8, 8), (5, 8, 8, 1), (5, 8, 8, 3), (5, 8, 8, 4)])
 @pytest.mark.parametrize('order', ['C', 'F'])
 def test_npz_files(tmp_path, shape, order):
