@@ -245,6 +245,7 @@ def test_a_person_explores_a_run(trained, tmp_path):
             urlopen(Request(address, headers={'Host': 'elsewhere.example'}))
 
 
+@pytest.mark.slow
 def test_a_run_that_translates(trained, tmp_path):
     workdir = trained('cyclegan', gan__pool_size=0, num_steps=4)
     with (
@@ -273,6 +274,7 @@ def test_a_run_that_translates(trained, tmp_path):
         assert has_no_sideways_scrolling(page)
 
 
+@pytest.mark.slow
 def test_a_run_that_has_grown(trained, tmp_path):
     workdir = trained('progan', num_steps=0)
     with (
@@ -287,6 +289,7 @@ def test_a_run_that_has_grown(trained, tmp_path):
         assert page.locator('.strip:visible figcaption').all_inner_texts() == ['4 × 4', '8 × 8']
 
 
+@pytest.mark.slow
 def test_a_run_of_points(trained, tmp_path):
     workdir = trained('points')
     with (

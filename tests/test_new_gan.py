@@ -117,6 +117,7 @@ def test_a_run_goes_on_to_the_same_bits_and_is_drawn_from(repository):
         assert np.std(picture) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('command', RUNS[1:], ids=lambda command: re.search(r'runs/(\w+)', command)[1])
 def test_its_other_runs_come_to_their_end(repository, command):
     assert 'state sha256' in said(repository, shortened(command))

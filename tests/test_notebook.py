@@ -67,6 +67,7 @@ def test_it_is_a_notebook_that_a_page_can_show():
     )
 
 
+@pytest.mark.slow
 def test_it_shows_what_it_showed(executed):
     """Its text to rounding and its pictures nearly; after a training, which magnifies rounding, in form."""
     num_pictures = 0
@@ -86,6 +87,7 @@ def test_it_shows_what_it_showed(executed):
     assert num_pictures >= 6
 
 
+@pytest.mark.slow
 def test_what_it_trained_draws_garments_and_not_one_alone(executed):
     """Light on black, as the reals are, and of another kind for another z."""
     pictures = [picture for cell, _ in executed for picture in shown(cell)[1]]
