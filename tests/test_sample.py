@@ -140,6 +140,11 @@ def test_frames_that_are_equal_are_still_as_many_as_asked(tmp_path):
         np.testing.assert_array_equal(shown, 4 * [np.broadcast_to(frame, (9, 9, 3))])
 
 
+def test_a_gif_is_no_faster_than_browsers_show_it(refused):
+    arguments = ['--workdir=run', '--out=a.gif', '--video=3', '--fps=51']
+    refused(sample.main, arguments, '--fps: 51 will not do with a GIF')
+
+
 def test_a_loop_of_points_moves(tmp_path):
     loop.train(small_config('points'), tmp_path / 'run')
     path = tmp_path / 'loop.gif'
