@@ -29,6 +29,7 @@ OUT = 'a name that ends in .png, .npz, .mp4 or .gif'
 WAYS = ('interpolate', 'grid', 'video', 'neighbours')  # of which one picture shows one
 MOST_SHOWN = {'video': 4096, 'neighbours': 4096}  # as frames and training pictures multiply them
 FPS = 25  # which a GIF can keep
+MOST_FPS_OF_GIF = 50  # browsers take a frame of one hundredth of a second for one of ten
 
 
 def main(arguments: list[str]) -> None:
@@ -176,6 +177,11 @@ def parse(arguments: list[str]):
         with_it = ' with --video' if options.video else ''
         raise UserError(
             f'--out: {options.out!r} will not do{with_it}; takes a name that ends in {" or ".join(wanted)}'
+        )
+    if out.suffix == '.gif' and options.fps > MOST_FPS_OF_GIF:
+        raise UserError(
+            f'--fps: {options.fps} will not do with a GIF, which browsers would slow down; takes at most '
+            f'{MOST_FPS_OF_GIF}'
         )
     if os.path.isdir(out) or not os.path.isdir(out.absolute().parent):
         raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')

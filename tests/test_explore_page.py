@@ -173,6 +173,24 @@ def test_a_person_explores_a_run(trained, tmp_path):
             drag(page, 'direction-1', 0)
             assert until_changed(page, moved) == first
 
+            # By keyboard, and all back: what is below the sliders follows.
+            strips = page.locator('.direction .strip').all
+            before = [each.inner_html() for each in strips()]
+            page.locator('#direction-2 input[type=range]').press('End')
+            until_changed(page, first)
+            first_strip = 'before => document.querySelector(".direction .strip").innerHTML {} before'
+            page.wait_for_function(first_strip.format('!=='), arg=before[0])
+            page.get_by_role('button', name='All back to 0').click()
+            page.wait_for_function(first_strip.format('==='), arg=before[0])
+            assert [each.inner_html() for each in strips()] == before
+
+            # While a person types, a field is empty, or holds more than it may.
+            typed = page.locator('#direction-1 input[type=number]')
+            typed.fill('99')
+            farthest = until_changed(page, first)
+            typed.fill('')
+            assert until_changed(page, farthest) == first
+
             tab(page, 'Numbers of z')
             z_0 = page.locator('#number-0 input[type=number]')
             page.wait_for_function('document.querySelector("#number-0 input[type=number]").value !== "0"')
@@ -188,6 +206,7 @@ def test_a_person_explores_a_run(trained, tmp_path):
             tab(page, 'Over training')
             page.wait_for_selector('.curves')
             assert page.locator('.strip:visible figcaption').all_inner_texts() == ['20', '40']
+            assert page.locator('.strip:visible .word').count() == 2  # D's
             drag(page, 'checkpoint', 1)
             assert until_changed(page, between)[1] != between[1]
             assert 'step 20' in page.locator('.where').inner_text()

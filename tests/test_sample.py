@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from gan_jax import latents, loop, nearest, sample
+from gan_jax import latents, loop, nearest, sample, video
 from gan_jax.base import UserError
 from gan_jax.data.domains import open_domains
 from gan_jax.pictures import save_png
@@ -128,6 +128,21 @@ def test_a_video_has_as_many_frames_as_asked_and_closes(workdir, tmp_path):
     assert differences[0] < 2 * np.median(differences)  # from the last to the first it does not jump
     for suffix in ('mp4', 'gif'):
         assert b'state_sha256=' in (tmp_path / f'loop.{suffix}').read_bytes()
+
+
+def test_frames_that_are_equal_are_still_as_many_as_asked(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
+    for frame in (colours, colours[..., :1]):
+        video.save_video(tmp_path / 'still.gif', iter(4 * [frame]), 20, 'how')
+        with Image.open(tmp_path / 'still.gif') as picture:
+            assert (picture.n_frames, picture.info['comment'], picture.info['loop']) == (4, b'how', 0)
+            shown = [np.asarray(each.convert('RGB')) for each in ImageSequence.Iterator(picture)]
+        np.testing.assert_array_equal(shown, 4 * [np.broadcast_to(frame, (9, 9, 3))])
+
+
+def test_a_gif_is_no_faster_than_browsers_show_it(refused):
+    arguments = ['--workdir=run', '--out=a.gif', '--video=3', '--fps=51']
+    refused(sample.main, arguments, '--fps: 51 will not do with a GIF')
 
 
 def test_a_loop_of_points_moves(tmp_path):

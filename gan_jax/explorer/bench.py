@@ -22,6 +22,22 @@ SLOW: dict[str, Any] = {**QUICK, 'show_progress': 'minimal'}
 SEED: dict[str, Any] = {'precision': 0, 'minimum': 0, 'maximum': 2**31 - 1, 'min_width': 90}
 
 
+def forgiving(number):
+    """The `gr.Slider` or `gr.Number`, which takes what stands in it while a person types.
+
+    An empty field is the value that it began with, and what lies beyond an end is that end: Gradio itself
+    answers either with an error, and with a traceback where the page was started.
+    """
+    preprocess = number.preprocess
+
+    def instead(value):
+        value = number.value if value is None else value
+        return preprocess(min(max(value, number.minimum), number.maximum))
+
+    number.preprocess = instead
+    return number
+
+
 class Bench(NamedTuple):
     """What all tabs share: where the z is, and at which checkpoint it is looked at."""
 

@@ -8,8 +8,14 @@ import numpy as np
 from gradio.themes import Default, Font  # pyright: ignore[reportMissingImports]
 
 from gan_jax.explorer import tabs, translation_tabs
-from gan_jax.explorer.bench import QUICK, REACH, SEED, Bench, header, moved, stage, step_of, told
+from gan_jax.explorer.bench import QUICK, REACH, SEED, Bench, forgiving, header, moved, stage, step_of, told
 from gan_jax.explorer.views import NUM_DIRECTIONS, Run
+
+# A slider comes to rest by the keyboard as well, of which Gradio tells nothing.
+KEYS = """<script>
+addEventListener('keyup', event => event.target.type === 'range'
+    && event.target.dispatchEvent(new Event('pointerup', {bubbles: true})));
+</script>"""
 
 
 def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[str]):
@@ -39,6 +45,7 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
         theme=Default(primary_hue='blue', neutral_hue='slate', font=names, font_mono=names),
         css_paths=Path(__file__).with_name('page.css'),
         max_file_size=most_bytes,
+        head=KEYS,
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -65,25 +72,29 @@ def fill(run: Run, blocks, tabs: list[Callable]) -> None:
     bench = Bench(
         origin=gr.State(start),
         sliders=[
-            gr.Slider(
-                -REACH,
-                REACH,
-                0,
-                step=0.05,
-                label=f'Direction {number}',
-                elem_id=f'direction-{number}',
-                render=False,
+            forgiving(
+                gr.Slider(
+                    -REACH,
+                    REACH,
+                    0,
+                    step=0.05,
+                    label=f'Direction {number}',
+                    elem_id=f'direction-{number}',
+                    render=False,
+                )
             )
             for number in range(1, min(NUM_DIRECTIONS, len(start)) + 1)
         ],
-        checkpoint=gr.Slider(
-            1,
-            max(2, len(run.steps)),
-            len(run.steps),
-            step=1,
-            label='Checkpoint',
-            elem_id='checkpoint',
-            render=False,
+        checkpoint=forgiving(
+            gr.Slider(
+                1,
+                max(2, len(run.steps)),
+                len(run.steps),
+                step=1,
+                label='Checkpoint',
+                elem_id='checkpoint',
+                render=False,
+            )
         ),
         picture=gr.HTML(stage(run, start, len(run.steps)), elem_id='stage', render=False),
     )
@@ -96,7 +107,7 @@ def fill(run: Run, blocks, tabs: list[Callable]) -> None:
     with gr.Row(elem_id='explore'):
         with gr.Column(scale=2, min_width=280, elem_id='picture-column'):
             with gr.Row(elem_id='seed-row'):
-                seed = gr.Number(0, label='Seed of z', elem_id='seed', **SEED)
+                seed = forgiving(gr.Number(0, label='Seed of z', elem_id='seed', **SEED))
                 new = gr.Button('New z', variant='primary', min_width=90, elem_id='new')
             bench.picture.render()
         with gr.Column(scale=3, min_width=300), gr.Tabs():

@@ -5,7 +5,19 @@ import numpy as np
 
 from gan_jax.base import UserError
 from gan_jax.explorer import fragments, own_pictures
-from gan_jax.explorer.bench import QUICK, REACH, SEED, SLOW, Bench, Tab, moved, stage, step_of, told
+from gan_jax.explorer.bench import (
+    QUICK,
+    REACH,
+    SEED,
+    SLOW,
+    Bench,
+    Tab,
+    forgiving,
+    moved,
+    stage,
+    step_of,
+    told,
+)
 from gan_jax.explorer.views import Run
 
 IN_STRIP = 7  # pictures under a slider
@@ -57,9 +69,10 @@ def directions(run: Run, bench: Bench) -> Tab:
         return shown
 
     def to_zero(origin, number):
-        return [stage(run, origin, number), *[0] * len(bench.sliders)]
+        zeros = [0] * len(bench.sliders)
+        return [stage(run, origin, number), *zeros, *show(origin, step_of(run, number), zeros)]
 
-    outputs = [bench.picture, *bench.sliders]
+    outputs = [bench.picture, *bench.sliders, *strips]
     back.click(told(to_zero), [bench.origin, bench.checkpoint], outputs, **QUICK)
     return Tab(tab, [], strips, show)
 
@@ -78,7 +91,9 @@ def numbers(run: Run, bench: Bench) -> Tab:
         )
         which = gr.Dropdown(list(names), value=next(iter(names)), label='Which', visible=len(names) > 1)
         sliders = [
-            gr.Slider(-FARTHEST, FARTHEST, 0, step=0.01, label=f'z[{number}]', elem_id=f'number-{number}')
+            forgiving(
+                gr.Slider(-FARTHEST, FARTHEST, 0, step=0.01, label=f'z[{number}]', elem_id=f'number-{number}')
+            )
             for number in range(min(PER_PAGE, latent_dim))
         ]
 
@@ -125,9 +140,9 @@ def between(run: Run, bench: Bench) -> Tab:
             )
         )
         with gr.Row():
-            seed_a = gr.Number(1, label='Seed of A', **SEED)
-            seed_b = gr.Number(2, label='Seed of B', **SEED)
-        share = gr.Slider(0, 1, 0, step=0.01, label='From A to B', elem_id='between')
+            seed_a = forgiving(gr.Number(1, label='Seed of A', **SEED))
+            seed_b = forgiving(gr.Number(2, label='Seed of B', **SEED))
+        share = forgiving(gr.Slider(0, 1, 0, step=0.01, label='From A to B', elem_id='between'))
         pictures = gr.HTML()
 
     def arc(seed_a, seed_b, fractions):
@@ -168,7 +183,13 @@ def training(run: Run, bench: Bench) -> Tab:
 
     def over_training(z, chosen, step):
         figures = [
-            fragments.figure(run.pixels(each, z[None])[0], f'step {each}', f'{each:,}') for each in chosen
+            fragments.figure(
+                run.pixels(each, z[None])[0],
+                f'step {each}',
+                f'{each:,}',
+                fragments.word(run.words(each, z[None])[0]),
+            )
+            for each in chosen
         ]
         return fragments.strip(figures, chosen.index(step) if step in chosen else None)
 

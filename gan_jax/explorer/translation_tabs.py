@@ -5,7 +5,7 @@ import numpy as np
 
 from gan_jax.base import UserError
 from gan_jax.explorer import fragments, own_pictures
-from gan_jax.explorer.bench import QUICK, SLOW, header, step_of, told
+from gan_jax.explorer.bench import QUICK, SLOW, forgiving, header, step_of, told
 from gan_jax.explorer.views import Run
 
 
@@ -33,12 +33,14 @@ def translation(run: Run, domain: str) -> None:
         )
         result = gr.HTML(elem_id=f'result-{domain}')
         picture = gr.State(own_pictures.example(run, run.last_step, domain))
-        slider = gr.Slider(
-            *(1, max(2, len(run.steps)), len(run.steps)),
-            step=1,
-            label='Checkpoint: the same picture over training',
-            elem_id=f'checkpoint-{domain}',
-            visible=len(run.steps) > 1,
+        slider = forgiving(
+            gr.Slider(
+                *(1, max(2, len(run.steps)), len(run.steps)),
+                step=1,
+                label='Checkpoint: the same picture over training',
+                elem_id=f'checkpoint-{domain}',
+                visible=len(run.steps) > 1,
+            )
         )
         with gr.Row():
             upload = gr.File(
