@@ -172,6 +172,11 @@ def tell(options, plan: Plan, folder: Path, broken: dict[str, list[Broken]]) -> 
         # What a file's name and its reader say is not to command the terminal.
         line = f'left out {name}: {" ".join(why.split())}'
         print(''.join(letter if letter.isprintable() else '�' for letter in line), file=sys.stderr)
+    for source in map(Path, options.sources):
+        others = sources.of_other_kinds(source)
+        if others:
+            kinds = ', '.join(sorted({path.suffix.lower() for path in others}))
+            print(f'left out {len(others)} of {kinds} in {source}: takes {sources.KINDS}', file=sys.stderr)
     sizes = {split: len(pictures) - len(broken[split]) for split, pictures in plan.splits.items()}
     listed = ', '.join(f'{split} {size}' for split, size in sizes.items())
     number = sum(map(len, broken.values()))

@@ -14,7 +14,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-SUFFIXES = {'.png', '.jpg', '.jpeg', '.webp', '.bmp', '.gif', '.tif', '.tiff'}
+SUFFIXES = {'.png', '.jpg', '.jpeg', '.jfif', '.webp', '.bmp', '.gif', '.tif', '.tiff'}
+# Pictures that are not read; a person is to hear of it.
+OTHER_SUFFIXES = {'.heic', '.heif', '.avif', '.jp2', '.jxl', '.ppm', '.pgm', '.tga', '.svg', '.psd', '.exr'}
 # How a file of each kind begins, and Pillow's reader of it. `Image.open` would try whatever Pillow knows, of
 # which some starts other programs, and would print a warning of its own where a picture is large.
 READERS = {
@@ -31,9 +33,9 @@ MOST_BYTES_READ = 4 * MOST_PIXELS_READ  # in a file: a picture of four channels 
 TILE = 322, 323  # the tags of width and length of a TIFF's tiles, each of which is decoded whole
 
 
-def picture_files(folder):
+def picture_files(folder, suffixes=SUFFIXES):
     """All pictures in a folder and below it, by their suffixes, in order: a list of paths."""
-    pictures = (path for path in Path(folder).rglob('*') if path.suffix.lower() in SUFFIXES)
+    pictures = (path for path in Path(folder).rglob('*') if path.suffix.lower() in suffixes)
     # Links to nowhere are told as broken; folders are left out, and pipes, on which reading would wait.
     return sorted(path for path in pictures if path.is_file() or not path.exists())
 

@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> None:
     """Reads the command line, makes the pictures and writes them."""
     options, said = parse(arguments), None
     if options.like:
+        provenance.check_alone(options.given)
         said = provenance.read_facts(options.like)
         options = parse([*arguments, *said['arguments'].split()])
     run, out = open_run(options.workdir, options.checkpoint), Path(options.out)
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> None:
     inputs = jax.eval_shape(partial(run.gan.sample_inputs, jax.random.key(0), 1), run.batch)
     check_images(options, takes_pictures=isinstance(inputs, dict))
     if options.images:
+        options.seed = None
         facts, channels = provenance.facts_of(run, options), run.config.data.channels
         translate_files(run.gan, player, options.direction, Path(options.images), out, channels, facts)
         return

@@ -8,9 +8,10 @@ import numpy as np
 
 from gan_jax import archive, arrays
 from gan_jax.base import UserError
-from gan_jax.reading import picture_files
+from gan_jax.reading import OTHER_SUFFIXES, SUFFIXES, picture_files
 
 TAKES = 'takes a folder with pictures, a zip archive, an IDX file or an .npz'
+KINDS = ', '.join(sorted(SUFFIXES))
 FOUR = 'trainA', 'trainB', 'testA', 'testB'  # as the authors of CycleGAN name folders, and TFDS splits
 
 
@@ -52,8 +53,13 @@ def open_source(path: Path) -> Source:
         places = [PurePosixPath(member.info.filename) for member in members]
         source = Source(path, members, without_common_folder(places), None)
     if not source.pictures:
-        raise UserError(f'DIR: {str(path)!r} has no pictures; {TAKES}')
+        raise UserError(f'DIR: {str(path)!r} has no pictures of {KINDS}; {TAKES}')
     return source
+
+
+def of_other_kinds(path: Path) -> list[Path]:
+    """Pictures in a folder that are none of those that are read."""
+    return picture_files(path, OTHER_SUFFIXES) if path.is_dir() else []
 
 
 def idx_file(folder: Path) -> Path | None:

@@ -74,7 +74,7 @@ def translate_files(gan, player, direction: str, source: Path, out: Path, channe
             height, width = picture.shape[:2]
             images = padded(picture.reshape(1, height, width, channels))
             translated = run(*player, images=jnp.asarray(images, jnp.float32) / 127.5 - 1)
-            save_png(out / name, to_uint8(translated[0, :height, :width]), facts)
+            save_png(out / name, to_uint8(translated[0, :height, :width]), {**facts, 'source': file.name})
         except (OSError, jax.errors.JaxRuntimeError) as error:  # as a name too long, or a picture too large
             first_line = str(error).partition('\n')[0]
             print(f'left out {file}: {first_line}', file=sys.stderr)

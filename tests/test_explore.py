@@ -1,5 +1,6 @@
 """What the explorer shows of a run, and where its page listens; the page itself is in test_explore_page."""
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from PIL import Image
 from commands import make_run
 from gan_jax import explore
 from gan_jax.base import UserError
-from gan_jax.explorer import fragments, own_pictures, views
+from gan_jax.explorer import fragments, guard, own_pictures, views
 from gan_jax.pictures import to_uint8
 from gan_jax.trained import open_run
 from test_safety import HUGE
@@ -200,3 +201,29 @@ def test_without_gradio_one_line_says_what_to_do(refused, workdir, monkeypatch):
     monkeypatch.setitem(sys.modules, 'gradio', None)
     expected = 'explore needs Gradio: pip install -r requirements-explore.txt\n'
     refused(explore.main, ['--workdir=run', '--port=0'], expected)
+
+
+@pytest.mark.parametrize(
+    ('headers', 'status'),
+    [
+        ({'host': 'here:1', 'origin': 'http://here:1', 'content-length': '10'}, 200),
+        ({'host': 'here:1', 'content-length': '10'}, 200),  # no browser's
+        ({'host': 'here:1', 'origin': 'http://elsewhere', 'content-length': '10'}, 403),
+        ({'host': 'here:1', 'origin': 'null', 'content-length': '10'}, 403),
+        ({'host': 'here:1', 'content-length': '11'}, 413),
+        ({'host': 'here:1', 'transfer-encoding': 'chunked'}, 413),  # of any length
+    ],
+)
+def test_what_other_sites_ask_and_what_is_too_much_is_refused(headers, status):
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {'type': 'http', 'method': 'POST'}
+    scope['headers'] = [(name.encode(), value.encode()) for name, value in headers.items()]
+    asyncio.run(guard.guarded(app, most_bytes=10)(scope, None, send))
+    assert sent[0]['status'] == status

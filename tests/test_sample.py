@@ -174,7 +174,7 @@ def test_a_picture_is_made_again_by_its_own_run_alone(workdir, tmp_path):
     loop.train(small_config('dcgan', seed=1), tmp_path / 'other')
     with pytest.raises(UserError, match='is of the state'):
         draw(tmp_path / 'other', tmp_path, f'--like={tmp_path / "a.png"}', name='b.png')
-    with pytest.raises(UserError, match='given twice'):
+    with pytest.raises(UserError, match='--seed: 7 will not do with --like'):
         draw(workdir, tmp_path, f'--like={tmp_path / "a.png"}', '--seed=7', name='b.png')
     assert not (tmp_path / 'b.png').exists()
 

@@ -1,6 +1,7 @@
 """What a data set may be made from: arrays, classes by folder, two domains; and how it is told to train."""
 
 import gzip
+import io
 import os
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from PIL import Image
 from gan_jax import prepare
 from gan_jax.base import TrainingFailed
 from gan_jax.config import load_config
+from gan_jax.data import writing
 from gan_jax.data.domains import open_domains
 from gan_jax.data.source import open_images
 from gan_jax.squares import processes
@@ -231,7 +233,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob('new/data/mine/incomplete*')):
+    while not list(tmp_path.glob('new/data/mine/incomplete*/*')):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -243,3 +245,35 @@ def test_ctrl_c_leaves_nothing(tmp_path):
         while time.monotonic() < deadline:  # Python's own process that tidies up ends a moment later
             os.killpg(process.pid, 0)
             time.sleep(0.01)
+
+
+def test_a_large_set_lies_in_several_files_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, 'SHARD_BYTES', 300)
+    colours = [Image.new('L', (8, 8), 10 * number) for number in range(7)]
+    form = writing.Form('many', 8, 1, None)
+    folder = writing.write(tmp_path, form, {'train': ((png_file(each), None) for each in colours)})
+    shards = sorted(path.name for path in folder.glob('*array_record*'))
+    assert len(shards) > 2
+    assert shards[0] == f'many-train.array_record-00000-of-{len(shards):05}'
+    asked = {'name': 'many', 'data_dir': str(tmp_path), 'split': 'train', 'resolution': 8, 'channels': 1}
+    images = open_images(SimpleNamespace(**asked, fit='crop')).all_images()
+    assert images[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40, 50, 60]
+
+
+def png_file(picture):
+    file = io.BytesIO()
+    picture.save(file, 'png')
+    return file.getvalue()
+
+
+def test_pictures_of_other_kinds_are_told(tmp_path, capsys):
+    folder = tmp_path / 'phone'
+    folder.mkdir()
+    for name in ('a.jpg', 'b.jfif'):
+        Image.new('RGB', (9, 9), 'red').save(folder / name, 'jpeg')
+    for name in ('c.HEIC', 'd.heic', 'e.avif', 'notes.txt'):
+        (folder / name).write_bytes(b'not looked into')
+    make(tmp_path, 'images', folder)
+    out, err = capsys.readouterr()
+    assert out.startswith('2 pictures in ')
+    assert err.startswith(f'left out 3 of .avif, .heic in {folder}: takes .bmp, ')

@@ -161,3 +161,13 @@ def test_a_run_that_draws_from_z_translates_nothing(folder, tmp_path):
     with pytest.raises(UserError, match=r'^--images: .* will not do, as this run draws from z'):
         main(tmp_path / 'run', f'--images={folder}', f'--out={tmp_path / "out"}')
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_translation_says_what_it_is_of_and_is_made_again_as_it_was(workdir, folder, tmp_path):
+    main(workdir, f'--images={folder / "a.png"}', f'--out={tmp_path / "out"}')
+    with Image.open(tmp_path / 'out' / 'a.png') as picture:
+        assert picture.info['source'] == 'a.png'
+        assert picture.info['arguments'] == '--checkpoint=4 --direction=a2b'
+        assert 'seed' not in picture.info
+    with pytest.raises(UserError, match='is a translation; made again with --images'):
+        main(workdir, f'--like={tmp_path / "out" / "a.png"}', f'--out={tmp_path / "again.png"}')

@@ -13,6 +13,9 @@ from PIL import Image, ImageOps
 from commands import train, tree
 from gan_jax import cli, prepare
 from gan_jax.data.source import open_images
+from gan_jax.explorer import own_pictures
+from gan_jax.explorer.views import Run
+from gan_jax.reading import read_picture
 from helpers import ROOT
 
 BROKEN = {'truncated.jpg', 'truncated.png', 'empty.png', 'text.jpg', 'nowhere.png', 'floats.tif', 'deep.tif'}
@@ -115,6 +118,14 @@ def test_from_a_folder_to_a_trained_dcgan(folder, tmp_path, monkeypatch, capsys)
     train([*arguments, f'--workdir={workdir}', *TINY])
     assert 'step 2 · ' in capsys.readouterr().out
     assert (workdir / 'checkpoints' / '2').is_dir()
+
+    run = Run(workdir)  # what the explorer's page shows
+    seen = run.seen(2, run.z(0))
+    assert seen.pixels.shape == (16, 16, 3)
+    own = read_picture(next(folder.rglob('*.webp')), 3)
+    judged = own_pictures.judged(run, 2, own_pictures.as_trained(own, run.config.data, 16))
+    assert 0 <= seen.probability <= 1
+    assert 0 <= judged.probability <= 1
 
 
 def test_every_picture_is_upright_and_of_the_first_frame(folder, tmp_path, capsys):

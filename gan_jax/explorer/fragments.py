@@ -11,6 +11,7 @@ import io
 import numpy as np
 from PIL import Image
 
+WAITING = '<p class="note">being drawn …</p>'
 BARS = 48  # pixels high, the picture of z
 SMALL = 512  # pixels to a side, up to which each is shown as a square of its own
 REACH = 3.0  # what half of that height stands for

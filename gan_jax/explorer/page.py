@@ -7,8 +7,9 @@ import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
 from gradio.themes import Default, Font  # pyright: ignore[reportMissingImports]
 
-from gan_jax.explorer import tabs, translation_tabs
+from gan_jax.explorer import looking_tabs, tabs, translation_tabs
 from gan_jax.explorer.bench import QUICK, REACH, SEED, Bench, forgiving, header, moved, stage, step_of, told
+from gan_jax.explorer.guard import guarded
 from gan_jax.explorer.views import NUM_DIRECTIONS, Run
 
 # A slider comes to rest by the keyboard as well, of which Gradio tells nothing.
@@ -34,7 +35,7 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
         if run.domains:
             translation_tabs.fill(run)
         else:
-            fill(run, blocks, tabs.of(run))
+            fill(run, blocks, tabs_of(run))
     names = [Font(name) for name in fonts]  # Gradio's own are asked of Google
     app = FastAPI(openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
@@ -57,7 +58,15 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
     )
     # Until then Gradio takes the path of any file for an upload; only its own `launch` says so itself.
     blocks.has_launched = True
-    return mounted
+    return guarded(mounted, 2 * most_bytes)
+
+
+def tabs_of(run: Run) -> list[Callable]:
+    """Those that a run has something to show in."""
+    of_levels = [looking_tabs.levels] if len(run.levels(run.last_step)) > 1 else []
+    of_pictures = [] if run.makes_points else [looking_tabs.own_picture]
+    moving = [tabs.directions, tabs.numbers, tabs.between]
+    return [*moving, looking_tabs.training, *of_levels, *of_pictures]
 
 
 def fill(run: Run, blocks, tabs: list[Callable]) -> None:
