@@ -204,10 +204,7 @@ ARGUMENTS = {
         (['cycle_gan/horse2zebra'], "what: 'cycle_gan/horse2zebra' is a data set of TFDS, which"),
         (['fashion_mnist', 'empty'], "DIR: 'empty' has no train-images-idx3-ubyte.gz; takes the folder of"),
         (['images', 'missing'], "DIR: 'missing' is not there; takes a folder"),
-        (
-            ['images', 'empty'],
-            "DIR: 'empty' has no pictures of .bmp, .gif, .jfif, .jpeg, .jpg, .png, .tif, .tiff, .webp; takes a f",
-        ),
+        (['images', 'empty'], "DIR: 'empty' has no pictures of .bmp, .gif, .jfif, .jpeg, .jpg, .png, "),
         (['images', ''], "DIR: '' will not do; takes a folder"),
         (['images', 'run/config.json'], "DIR: 'run/config.json' is no zip archive"),
         (['images'], 'the following arguments are required: DIR'),
