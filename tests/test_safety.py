@@ -187,7 +187,7 @@ OTHERS = {
 @pytest.mark.parametrize('kind', OTHERS)
 def test_other_kinds_reach_no_reader(kind, tmp_path):
     (tmp_path / 'a.png').write_bytes(OTHERS[kind])
-    with pytest.raises(UnidentifiedImageError, match=r'^none of .bmp, .gif, .jpeg'):
+    with pytest.raises(UnidentifiedImageError, match=r'^none of .bmp, .gif, .jfif'):
         read_picture(tmp_path / 'a.png', 3)
 
 

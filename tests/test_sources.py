@@ -248,7 +248,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
 
 
 def test_a_large_set_lies_in_several_files_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, 'SHARD_BYTES', 300)
+    monkeypatch.setattr(writing, 'SHARD_BYTES', 100)
     colours = [Image.new('L', (8, 8), 10 * number) for number in range(7)]
     form = writing.Form('many', 8, 1, None)
     folder = writing.write(tmp_path, form, {'train': ((png_file(each), None) for each in colours)})
