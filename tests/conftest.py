@@ -5,6 +5,7 @@ And what several files of tests take: a command that must be refused, a run to s
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from importlib.metadata import version
@@ -26,6 +27,8 @@ import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Commands are to be interrupted, even where a shell has the tests in its background and ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -113,10 +113,7 @@ ARGUMENTS = {
         (['--fps=5'], '--fps: 5 will not do without --video; takes none'),
         (['--neighbours=0'], "--neighbours: '0' will not do; takes a whole number from 1 to 100"),
         (['--like=missing.png'], "--like: 'missing.png' cannot be read ("),
-        (
-            ['--like=pictures/a.png'],
-            "--like: 'pictures/a.png' does not say how it was made; takes a PNG that",
-        ),
+        (['--like=loop.gif'], "--like: 'loop.gif' will not do; takes a PNG that gan_jax.sample has made"),
         (['--images=pictures', '--out=new', '--grid=3'], '--grid: 3 will not do with --images; takes none'),
         (['--nun=3'], '--nun=3: no such argument; the nearest is --num'),
         (['grid.png'], 'grid.png: no such argument'),

@@ -15,6 +15,7 @@ from gan_jax.dry_run import abstract_arguments
 from gan_jax.flops import step_flops
 from gan_jax.gans import load_system
 from gan_jax.gans.dcgan import base_and_depth
+from gan_jax.nearest import shrunk
 from gan_jax.train_step import train_step
 from helpers import ROOT, SMALL, make_gan, plain_step, random_batches, single_step, small_config
 
@@ -227,7 +228,9 @@ def test_d_is_asked_what_it_was_trained_to_say(system):
     config = small_config(system, **surely)
     step, state, batch = single_step(config)
     gan, metrics = make_gan(config), step(state, batch)[1]
-    reals = {domain: batch[domain] for domain in domain_names(config.data)}
+    resolution = load_system(system).stages(config)[0].resolution
+    at_level = lambda images: images if images.ndim < 4 else shrunk(np.asarray(images), resolution)
+    reals = {domain: at_level(batch[domain]) for domain in domain_names(config.data)}
     player = state.params['discriminator'], state.model_state['discriminator']
     beliefs = gan.judge(*player, reals, state.images_seen)
     assert {name: belief.shape for name, belief in beliefs.items()} == dict.fromkeys(reals, (16,))

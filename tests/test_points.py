@@ -130,7 +130,13 @@ def test_samples_of_a_run_are_a_scatter_plot(workdir, tmp_path):
     sample.main([f'--workdir={workdir}', f'--out={tmp_path}/a.png'])
     with Image.open(tmp_path / 'a.png') as picture:
         assert np.asarray(picture).shape == in_training.shape
-        assert picture.text == {'step': '8', 'seed': '0', 'averaged': 'True'}
+        said = {
+            'step': '8',
+            'seed': '0',
+            'averaged': 'True',
+            'arguments': '--checkpoint=8 --num=2500 --seed=0',
+        }
+        assert picture.text.items() >= said.items()
 
 
 def test_samples_in_a_file_are_points_as_they_come(workdir, tmp_path):
