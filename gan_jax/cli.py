@@ -117,9 +117,17 @@ def config_overrides(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def check_file(flag: str, path: str, suffix: str) -> None:
     """Raises UserError unless `path` ends in `suffix` and can be written to; leaves nothing there."""
+    takes = f'a {suffix} file'
+    if Path(path).suffix != suffix:
+        raise UserError(f'{flag}: {path!r} will not do; takes {takes} in a folder that exists')
+    check_place(flag, path, takes)
+
+
+def check_place(flag: str, path: str, what: str = 'a file') -> None:
+    """Raises UserError unless a file can be written there; leaves nothing there."""
     folder = Path(path).absolute().parent
-    if Path(path).suffix != suffix or os.path.isdir(path) or not os.path.isdir(folder):
-        raise UserError(f'{flag}: {path!r} will not do; takes a {suffix} file in a folder that exists')
+    if os.path.isdir(path) or not os.path.isdir(folder):
+        raise UserError(f'{flag}: {path!r} will not do; takes {what} in a folder that exists')
     check_writable(flag, folder)
 
 

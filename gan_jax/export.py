@@ -5,7 +5,6 @@ runs on CPUs, GPUs and TPUs, or as ONNX. docs/export.md has the programs that ru
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -87,9 +86,7 @@ def parse(arguments: list[str]):
     out = Path(options.out)
     if out.suffix not in FORMATS:
         raise UserError(f'--out: {options.out!r} will not do; takes {OUT}')
-    if os.path.isdir(out) or not os.path.isdir(out.absolute().parent):
-        raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')
-    cli.check_writable('--out', out.absolute().parent)
+    cli.check_place('--out', options.out)
     return options
 
 

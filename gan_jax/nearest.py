@@ -8,6 +8,7 @@ import numpy as np
 
 from gan_jax.base import UserError
 from gan_jax.data.domains import open_domains
+from gan_jax.equalized import downscale
 from gan_jax.gallery import are_points
 from gan_jax.pictures import to_uint8
 
@@ -54,8 +55,7 @@ def mean_squares(x, y):
 
 def shrunk(images: np.ndarray, size: int) -> np.ndarray:
     """[N, H, W, C] in float32 at `size` pixels, each the mean of those that it stands for."""
-    n, h, w, c = images.shape
-    return images.reshape(n, size, h // size, size, w // size, c).mean((2, 4), dtype=np.float32)
+    return np.asarray(downscale(jnp.asarray(images, jnp.float32), images.shape[1] // size))
 
 
 def beside_nearest(columns: dict, data, k: int) -> tuple[dict, str]:

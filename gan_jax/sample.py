@@ -4,7 +4,6 @@ Or of your own, translated: python -m gan_jax.sample --workdir=runs/b --images=D
 """
 
 import io
-import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -185,9 +184,7 @@ def parse(arguments: list[str]):
             f'--fps: {options.fps} will not do with a GIF, which browsers would slow down; takes at most '
             f'{MOST_FPS_OF_GIF}'
         )
-    if os.path.isdir(out) or not os.path.isdir(out.absolute().parent):
-        raise UserError(f'--out: {options.out!r} will not do; takes a file in a folder that exists')
-    cli.check_writable('--out', out.absolute().parent)
+    cli.check_place('--out', options.out)
     return options
 
 

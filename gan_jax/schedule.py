@@ -15,6 +15,11 @@ def check_countable(stages: list[Stage], flag: str, value) -> None:
         )
 
 
+def begun(stages: list[Stage], step: int) -> list[Stage]:
+    """Those that a run of so many steps has come to; it is in the last of them, or has just ended that."""
+    return [stage for stage in stages if stage.first_step < max(step, 1)]
+
+
 class Dispatch(NamedTuple):
     """Steps that run in one call of the devices."""
 

@@ -14,6 +14,7 @@ from gan_jax.config import read_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.gans import load_system
 from gan_jax.manifest import BEST
+from gan_jax.schedule import begun
 from gan_jax.state_bytes import state_sha256
 from gan_jax.train_state import TrainState
 
@@ -68,7 +69,7 @@ def open_run(workdir: Path | str, step: int | str | None = None) -> Trained:
     stages = system.stages(config)
     like, _ = abstract_arguments(config, system.make(config, stages[0], axis_name=None), stages[0])
     state = _restored(checkpoints, step, like)
-    stage = [stage for stage in stages if stage.first_step < max(int(state.step), 1)][-1]
+    stage = begun(stages, int(state.step))[-1]
     gan = system.make(config, stage, axis_name=None)
     batch = abstract_arguments(config, gan, stage)[1]
     return Trained(config, stages, stage, state, gan, batch, state_sha256(state))

@@ -24,6 +24,7 @@ from gan_jax.losses import LOSSES
 from gan_jax.pictures import curves_png, to_uint8
 from gan_jax.reading import read_picture
 from gan_jax.scatter import scatter
+from gan_jax.schedule import begun
 from gan_jax.trained import open_run
 from gan_jax.writers import read_records
 
@@ -97,7 +98,7 @@ class Run:
 
     def stage(self, step: int):
         """The stage that a checkpoint is of."""
-        return [stage for stage in self.stages if stage.first_step < max(step, 1)][-1]
+        return begun(self.stages, step)[-1]
 
     def where(self, step: int) -> str:
         """What a checkpoint is, in a line."""
@@ -149,8 +150,7 @@ class Run:
 
     def levels(self, step: int) -> list:
         """Of each resolution up to the checkpoint's the stage that has settled, or that goes on: [stage]."""
-        reached = [stage for stage in self.stages if stage.first_step < max(step, 1)]
-        return list({stage.resolution: stage for stage in reached}.values())
+        return list({stage.resolution: stage for stage in begun(self.stages, step)}.values())
 
     def directions(self) -> Directions:
         """The newest G's, for all checkpoints, so that a slider means the same z in each."""
