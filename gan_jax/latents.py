@@ -75,9 +75,9 @@ def plane(corners: jax.Array, side: int) -> jax.Array:
 def circles(z: jax.Array, frames: int) -> jax.Array:
     """Once around the great circle through each of the first half of z [2 R, D]: [frames, R, D].
 
-    z(t) = a cos 2πt + b sin 2πt, a one of them, b what of its partner z[R + i] is at right angles to it,
-    made as long as the partner. Its plane is that of z[i] and z[R + i], and its length changes smoothly between theirs. All frames are as
-    far apart, and the one after the last would be the first: shown again and again, it never jumps.
+    z(t) = a cos 2πt + b sin 2πt, a being z[i], and b what of z[R + i] is at right angles to a, made
+    as long as that. All frames are as far apart, and the one after the last would be the first: shown
+    again and again, it never jumps.
     """
     turn = 2 * jnp.pi * jnp.arange(frames)[:, None] / frames
     length = jnp.linalg.norm
