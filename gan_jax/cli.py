@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import difflib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -30,7 +31,7 @@ class Parser(argparse.ArgumentParser):
         args = sys.argv[1:] if args is None else args
         for argument in args:
             flag, _, text = argument.partition('=')
-            if argument.startswith('--') and flag not in self._option_string_actions:
+            if re.match('-[^0-9.]', argument) and flag not in self._option_string_actions:
                 raise UserError(self._no_such_argument(argument))
             if text == '--':  # argparse would take it for the end of the flags
                 raise UserError(f'{flag}: {text!r} will not do; takes a value')

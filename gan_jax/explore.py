@@ -1,12 +1,13 @@
 """A web page of this machine that shows what a run has learned: python -m gan_jax.explore --workdir=runs/a
 
-It needs Gradio: pip install -r requirements-explore.txt
+It needs Gradio, as requirements-explore.txt and the extra gan-jax[explore] have it.
 """
 
 import contextlib
 import errno
 import gc
 import inspect
+import ipaddress
 import os
 import signal
 import socket
@@ -20,9 +21,9 @@ from pathlib import Path
 from gan_jax import cli, fields
 from gan_jax.base import UserError
 
-LOOPBACK = ('127.0.0.1', 'localhost')
 PORTS_TRIED = 100  # from the one asked for on
 MOST_BYTES = 20 * 2**20  # of a file that a person uploads
+INSTALL = 'pip install -r requirements-explore.txt, or with the extra gan-jax[explore]'
 FONTS = ('system-ui', 'Segoe UI', 'Roboto', 'Helvetica', 'Arial', 'sans-serif')
 
 
@@ -51,7 +52,7 @@ def parse(arguments: list[str]):
     parser.add_argument(
         '--host',
         type=cli.value_of(address),
-        default=LOOPBACK[0],
+        default='127.0.0.1',
         help='who may see the page: this machine alone by default, 0.0.0.0 for all that can reach it',
     )
     parser.add_argument(
@@ -132,7 +133,7 @@ def load_page():
     except ModuleNotFoundError as error:
         if error.name != 'gradio':
             raise
-        raise UserError('explore needs Gradio: pip install -r requirements-explore.txt') from None
+        raise UserError(f'explore needs Gradio; {INSTALL}') from None
     from gan_jax.explorer import page
 
     return page
@@ -140,8 +141,11 @@ def load_page():
 
 def serve(run, page: Future, listening: socket.socket, host: str) -> None:
     """Makes the page of a run, says where it is, and answers until SIGINT or SIGTERM."""
-    hosts = [*LOOPBACK, host] if host in LOOPBACK else ['*']
-    app = page.result().application(run, FONTS, MOST_BYTES, hosts)
+    address, port = listening.getsockname()[:2]
+    place = f'[{address}]' if ':' in address else address
+    # Another site's name may be made to lead to this machine, where nobody else's would do.
+    names = ('localhost', place, host) if ipaddress.ip_address(address).is_loopback else None
+    app = page.result().application(run, FONTS, MOST_BYTES, names)
 
     import uvicorn  # pyright: ignore[reportMissingImports]
 
@@ -151,8 +155,7 @@ def serve(run, page: Future, listening: socket.socket, host: str) -> None:
     # Beside this thread, as what it is at work on when it is told to stop may take long.
     thread = threading.Thread(target=server.run, kwargs={'sockets': [listening]}, daemon=True)
     thread.start()
-    address, port = listening.getsockname()[:2]
-    print(f'http://{f"[{address}]" if ":" in address else address}:{port}', flush=True)
+    print(f'http://{place}:{port}', flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         thread.join()
 

@@ -20,7 +20,7 @@ from gan_jax.convolution import plain_convolutions
 
 SUFFIX = '.onnx'
 INSTALL = (
-    'pip install -r requirements.txt -r requirements-onnx.txt '
+    'pip install -r requirements-onnx.txt, or with the extra gan-jax[onnx], '
     'and pip install --no-deps "jax2onnx>=0.17.1,<0.18"'
 )
 

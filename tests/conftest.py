@@ -23,10 +23,14 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
     os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
     os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 
+import gc
+
 import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Tracing makes many objects, few of them garbage: looked for less often, a sixth of all time is saved.
+gc.set_threshold(50_000, 20, 50)
 # Commands are to be interrupted, even where a shell has the tests in its background and ignores it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,10 +1,8 @@
 """The commands that pages and configs show: found, and read by the parsers that they call."""
 
-import ast
 import functools
 import importlib
 import itertools
-import json
 import re
 import shlex
 import subprocess
@@ -15,11 +13,8 @@ from gan_jax import cli
 from gan_jax.base import UserError
 from gan_jax.config import load_config
 from helpers import ROOT
+from pages import FENCE, PAGES, blocks, read
 
-PAGES = [
-    *('README.md', 'CONTRIBUTING.md'),
-    *sorted(f'docs/{path.name}' for path in (ROOT / 'docs').iterdir() if path.suffix in ('.md', '.ipynb')),
-]
 CONFIGS = sorted(f'configs/{path.name}' for path in (ROOT / 'configs').glob('*.py'))
 # Commands of others, whose arguments we do not know.
 OTHERS = {
@@ -30,7 +25,6 @@ OTHERS = {
 # Those that have another command as their arguments, or in one of them.
 BEFORE_A_COMMAND = ('srun', 'mpirun', 'timeout', 'exec', 'env', 'gcloud', 'trap')
 OURS = ('python', 'gan-jax', 'make', 'pytest')
-FENCE = re.compile(r'^ *```(\w*)\n(.*?)^ *```$', re.MULTILINE | re.DOTALL)
 # sh: commands. text: what they print. None: neither, or what none of the page's commands can print.
 LANGUAGES = {'sh', 'text', '', 'python', 'py', 'json', 'toml', 'yaml'}
 ASSIGNMENT = re.compile(r'\w+=')
@@ -40,33 +34,12 @@ DEFAULT = 'configs/dcgan_fashion_mnist.py'
 KEYWORDS = {'do', 'then', 'else', 'while', 'until', 'if', '{', '}', '(', ')', '!', 'done', 'fi'}
 
 
-class Block(NamedTuple):
-    """A fenced block of a page."""
-
-    language: str
-    text: str
-
-
 class Command(NamedTuple):
     """What a person may type; `page` is a path from the root."""
 
     page: str
     text: str
     is_shown: bool  # as lines of a block, not as words of a sentence
-
-
-def read(page: str) -> str:
-    """A page's text; of a notebook that between its code, of a config its docstring."""
-    text = (ROOT / page).read_text()
-    if page.endswith('.ipynb'):
-        cells = json.loads(text)['cells']
-        return '\n\n'.join(''.join(cell['source']) for cell in cells if cell['cell_type'] == 'markdown')
-    return text if page in PAGES else ast.get_docstring(ast.parse(text)) or ''
-
-
-def blocks(page: str) -> list[Block]:
-    """Those of a page, in order."""
-    return [Block(*fence.groups()) for fence in FENCE.finditer(read(page))]
 
 
 @functools.cache

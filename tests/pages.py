@@ -1,27 +1,44 @@
-"""Pages of the docs: their fenced blocks, and whether what they quote stands where they say."""
+"""Pages of the docs: their text and fenced blocks, and whether what they quote stands where they say."""
 
 import ast
+import json
 import re
 from typing import NamedTuple
 
 from helpers import ROOT
 
+PAGES = [
+    *('README.md', 'CONTRIBUTING.md'),
+    *sorted(f'docs/{path.name}' for path in (ROOT / 'docs').iterdir() if path.suffix in ('.md', '.ipynb')),
+]
+FENCE = re.compile(r'^ *```(\w*)\n(.*?)^ *```$', re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r'-?\d+\.?\d*')
 
 
 class Block(NamedTuple):
     """A fenced block of a page."""
 
-    language: str  # 'python' runs, 'py' is a quotation, 'text' is the output of the block before it
+    language: str  # 'python' and 'sh' run, 'py' is a quotation, 'text' is the output of the block before it
     before: str  # the last line of text above it
-    code: str
+    text: str
+
+
+def read(page: str) -> str:
+    """The text of a page, by its path; of a notebook that between its code, of a config its docstring."""
+    text = (ROOT / page).read_text()
+    if page.endswith('.ipynb'):
+        cells = json.loads(text)['cells']
+        return '\n\n'.join(''.join(cell['source']) for cell in cells if cell['cell_type'] == 'markdown')
+    return text if page in PAGES else ast.get_docstring(ast.parse(text)) or ''
 
 
 def blocks(page: str) -> list[Block]:
-    """Of the page `docs/<page>`, in order."""
-    text = (ROOT / 'docs' / page).read_text()
-    fences = re.finditer(r'^```(\w+)\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
-    return [Block(fence[1], text[: fence.start()].rstrip().rpartition('\n')[2], fence[2]) for fence in fences]
+    """Those of a page, in order."""
+    text = read(page)
+    return [
+        Block(fence[1], text[: fence.start()].rstrip().rpartition('\n')[2], fence[2])
+        for fence in FENCE.finditer(text)
+    ]
 
 
 def quotations(page: str) -> list[Block]:
@@ -40,7 +57,7 @@ def check_quotation(block: Block) -> None:
         elif isinstance(node, ast.Assign):
             defined |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     assert name in defined
-    for passage in re.split(r'^ *\.\.\.\n', block.code, flags=re.MULTILINE):
+    for passage in re.split(r'^ *\.\.\.\n', block.text, flags=re.MULTILINE):
         assert unformatted(passage) in unformatted(source)
 
 

@@ -29,11 +29,12 @@ import numpy as np
 from PIL import Image
 
 import conftest  # noqa: F401, first, as it says to JAX what it says for the tests
-from documents import CONFIGS, DEFAULT, PAGES, Command, blocks, commands, files_of, is_whole, path_of_config
+from documents import CONFIGS, DEFAULT, Command, commands, files_of, is_whole, path_of_config
 from gan_jax.config import load_config
 from gan_jax.data.points import MIXTURES
 from gan_jax.data.source import EMBEDDED
 from helpers import ROOT, small_overrides
+from pages import PAGES, blocks
 from runs import free_port
 
 NOT_RUN = [  # the first row that is found in a command tells why

@@ -97,11 +97,11 @@ def test_a_logit_sees_a_patch(layers, patches, sees, monkeypatch):
     monkeypatch.setattr(cyclegan, 'instance_norm', lambda x: x)
     discriminator = cyclegan.Discriminator(2, layers, jnp.float32)
     images = jax.random.normal(jax.random.key(0), (1, 128, 128, 1))
-    variables = discriminator.init(jax.random.key(0), images)
+    variables = jax.jit(discriminator.init)(jax.random.key(0), images)
     middle = lambda images: discriminator.apply(variables, images)[0, patches // 2, patches // 2]
-    reached = np.nonzero(np.asarray(jax.grad(middle)(images))[0, :, :, 0])
+    reached = np.nonzero(np.asarray(jax.jit(jax.grad(middle))(images))[0, :, :, 0])
     assert [int(np.ptp(places)) + 1 for places in reached] == [sees, sees]
-    assert discriminator.apply(variables, images).shape == (1, patches, patches)
+    assert jax.eval_shape(discriminator.apply, variables, images).shape == (1, patches, patches)
 
 
 def test_blocks_computed_again_give_the_same_in_less_memory():

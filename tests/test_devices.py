@@ -49,7 +49,7 @@ LARGER = {'data__resolution': 16, 'data__load_resolution': 16, 'gan__generator_w
         # Its pools are full after two steps. The gradient of the cycle's L1 is a sign at each pixel, which
         # rounding turns sooner or later, and that shows as 1e-4 at once.
         ('cyclegan', LARGER, 0, 3),
-        ('cyclegan', {**LARGER, 'gan__cycle_weight': 0}, 0, 5),
+        pytest.param('cyclegan', {**LARGER, 'gan__cycle_weight': 0}, 0, 5, marks=pytest.mark.slow),
     ],
 )
 def test_eight_devices_compute_what_one_does(system, overrides, stage, num_steps):

@@ -15,21 +15,19 @@ from documents import (
     LANGUAGES,
     OTHERS,
     OURS,
-    PAGES,
     Command,
-    blocks,
     check,
     commands,
     files_of,
     is_whole,
     main_of,
     program,
-    read,
 )
 from gan_jax import config as configs
 from gan_jax.base import UserError
 from gan_jax.config import load_config
 from helpers import ROOT, SMALL
+from pages import PAGES, blocks, read
 
 EACH_PAGE = [*PAGES, *CONFIGS]
 EACH = [command for page in EACH_PAGE for command in commands(page)]

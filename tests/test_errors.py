@@ -43,6 +43,7 @@ ARGUMENTS = {
         ([''], "VERB: '' will not do; takes one of train, sample, "),
         (['--workdir=run', 'sample'], '--workdir=run: no such argument; takes --help, --version'),
         (['--'], '--: no such argument; takes --help, --version'),
+        (['-x'], '-x: no such argument; takes --help, --version'),
         (['--version=x'], "--version: ignored explicit argument 'x'"),
         (['--help=x'], "-h/--help: ignored explicit argument 'x'"),
     ],

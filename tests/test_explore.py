@@ -199,7 +199,7 @@ def test_uploads_go_where_they_are_deleted():
 
 def test_without_gradio_one_line_says_what_to_do(refused, workdir, monkeypatch):
     monkeypatch.setitem(sys.modules, 'gradio', None)
-    expected = 'explore needs Gradio: pip install -r requirements-explore.txt\n'
+    expected = 'explore needs Gradio; pip install -r requirements-explore.txt, or with the extra'
     refused(explore.main, ['--workdir=run', '--port=0'], expected)
 
 
@@ -212,6 +212,11 @@ def test_without_gradio_one_line_says_what_to_do(refused, workdir, monkeypatch):
         ({'host': 'here:1', 'origin': 'null', 'content-length': '10'}, 403),
         ({'host': 'here:1', 'content-length': '11'}, 413),
         ({'host': 'here:1', 'transfer-encoding': 'chunked'}, 413),  # of any length
+        ({'host': '[::1]:7860', 'content-length': '10'}, 200),
+        ({'host': 'here', 'content-length': '10'}, 200),
+        ({'host': 'elsewhere:1', 'content-length': '10'}, 400),
+        ({'host': '[::1', 'content-length': '10'}, 400),
+        ({}, 400),
     ],
 )
 def test_what_other_sites_ask_and_what_is_too_much_is_refused(headers, status):
@@ -225,5 +230,5 @@ def test_what_other_sites_ask_and_what_is_too_much_is_refused(headers, status):
 
     scope = {'type': 'http', 'method': 'POST'}
     scope['headers'] = [(name.encode(), value.encode()) for name, value in headers.items()]
-    asyncio.run(guard.guarded(app, most_bytes=10)(scope, None, send))
+    asyncio.run(guard.guarded(app, most_bytes=10, names=('here', '[::1]'))(scope, None, send))
     assert sent[0]['status'] == status

@@ -19,6 +19,7 @@ from gan_jax.gans import load_system
 from gan_jax.train_state import create_train_state
 from gan_jax.trained import open_run
 from helpers import ROOT, domain_batches, make_gan, small_config
+from pages import blocks
 
 SYSTEMS = ('gan', 'dcgan', 'progan', 'cyclegan', 'points')
 PRINTED = re.compile(r'batch of (\d+): largest difference (\S+)')
@@ -53,11 +54,12 @@ def runs(tmp_path_factory):
 
 def live(run, n, no_ema=False):
     """Inputs, and what the run's generator makes of them as `sample` would have it."""
+    sample = jax.jit(run.gan.sample)
     if run.config.system == 'cyclegan':
         inputs = np.random.default_rng(n).uniform(-1, 1, (n, 8, 8, 1)).astype(np.float32)
-        return inputs, run.gan.sample(*run.generator(no_ema), {'a': inputs}, 0)['a_to_b']
+        return inputs, sample(*run.generator(no_ema), {'a': inputs}, 0)['a_to_b']
     inputs = run.gan.sample_inputs(jax.random.key(n), n, run.batch)
-    return inputs, run.gan.sample(*run.generator(no_ema), inputs, run.state.images_seen)['generated']
+    return inputs, sample(*run.generator(no_ema), inputs, run.state.images_seen)['generated']
 
 
 def exported(runs, system, out, *options):
@@ -80,17 +82,17 @@ def test_a_file_does_what_the_generator_does(runs, system, tmp_path):
     assert about['step'] == run.step
     assert about['input_shape'][0] == 'n'
     if system == 'dcgan':  # as the page shows it
-        shown = json.loads(blocks('json')[0])
-        assert list(about) == list(shown)
+        example = json.loads(shown('json')[0])
+        assert list(about) == list(example)
         same = ('system', 'data', 'averaged', 'input', 'output', 'dtype')
-        assert [about[name] for name in same] == [shown[name] for name in same]
+        assert [about[name] for name in same] == [example[name] for name in same]
 
 
 def test_pictures_of_other_sizes_and_the_other_way(runs, tmp_path):
     run = open_run(runs / 'cyclegan')
     data = exported(runs, 'cyclegan', tmp_path / 'g.stablehlo', '--direction=b2a')
     images = np.random.default_rng(0).uniform(-1, 1, (2, 12, 20, 1)).astype(np.float32)
-    expected = run.gan.sample(*run.generator(), {'b': images}, 0)['b_to_a']
+    expected = jax.jit(run.gan.sample)(*run.generator(), {'b': images}, 0)['b_to_a']
     np.testing.assert_allclose(export.load_stablehlo(data)(images), expected, rtol=0, atol=1e-5)
     assert data != exported(runs, 'cyclegan', tmp_path / 'h.stablehlo')
 
@@ -142,7 +144,7 @@ def test_a_run_in_bfloat16_is_exported_in_float32(tmp_path):
 def test_the_loader_in_the_docs_needs_no_more_than_it_says(runs, tmp_path):
     """In a process that has JAX, its own needs and flatbuffers, but nothing else of ours."""
     exported(runs, 'dcgan', tmp_path / 'g.stablehlo')
-    loader = blocks('python')[0]
+    loader = shown('python')[0]
     assert len(loader.splitlines()) <= 10
     for name in ('gan_jax', 'flax', 'optax', 'orbax', 'ml_collections', 'PIL'):
         (tmp_path / f'{name}.py').write_text(f'raise ImportError("{name} was imported")\n')
@@ -151,7 +153,7 @@ def test_the_loader_in_the_docs_needs_no_more_than_it_says(runs, tmp_path):
     images = np.load(tmp_path / 'images.npy')
     run = open_run(runs / 'dcgan')
     z = np.random.default_rng(0).standard_normal((7, 8), np.float32)
-    expected = run.gan.sample(*run.generator(), z, 0)['generated']
+    expected = jax.jit(run.gan.sample)(*run.generator(), z, 0)['generated']
     np.testing.assert_allclose(images, expected, rtol=0, atol=1e-5)
 
 
@@ -183,9 +185,7 @@ def test_onnx_without_what_it_needs(runs, refused, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)  # which an import of it meets
     monkeypatch.setattr(onnx, 'to_onnx', lambda *_: onnx.installed(missing))
     arguments = [f'--workdir={runs / "gan"}', '--out=g.onnx', '--verify']
-    refused(
-        export.main, arguments, f'--out: .onnx needs {missing} (', 'pip install -r requirements.txt -r req'
-    )
+    refused(export.main, arguments, f'--out: .onnx needs {missing} (', 'pip install -r requirements-onnx.txt')
 
 
 @pytest.mark.parametrize('system', SYSTEMS)
@@ -206,9 +206,9 @@ def test_the_docs_run_onnx(runs, tmp_path, monkeypatch):
     exported(runs, 'dcgan', tmp_path / 'g.onnx')
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    exec(blocks('python')[1].replace('100', '8'), namespace)
+    exec(shown('python')[1].replace('100', '8'), namespace)
     run = open_run(runs / 'dcgan')
-    expected = run.gan.sample(*run.generator(), namespace['z'], 0)['generated']
+    expected = jax.jit(run.gan.sample)(*run.generator(), namespace['z'], 0)['generated']
     np.testing.assert_allclose(namespace['images'], expected, rtol=0, atol=1e-5)
 
 
@@ -218,7 +218,6 @@ def needs_jax2onnx():
         pytest.skip('jax2onnx 0.17 does not work with jax 0.12')
 
 
-def blocks(language):
-    """The document's fenced blocks of a language."""
-    text = (ROOT / 'docs/export.md').read_text()
-    return re.findall(rf'^```{language}\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
+def shown(language):
+    """The page's blocks of a language."""
+    return [block.text for block in blocks('docs/export.md') if block.language == language]

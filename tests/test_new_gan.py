@@ -14,10 +14,10 @@ from PIL import Image
 from helpers import ROOT, SHORT
 from pages import blocks, check_quotation, quotations, words
 
-PAGE = 'new_gan.md'
+PAGE = 'docs/new_gan.md'
 FILES = ('gan_jax/gans/lsgan.py', 'configs/lsgan_fashion_mnist.py')
 COMMANDS = [
-    command for block in blocks(PAGE) if block.language == 'sh' for command in block.code.splitlines()
+    command for block in blocks(PAGE) if block.language == 'sh' for command in block.text.splitlines()
 ]
 RUNS = [command for command in COMMANDS if 'train.py' in command and '--workdir' in command]
 
@@ -38,7 +38,7 @@ def repository(tmp_path_factory):
 
 def file_of_the_page(name: str) -> str:
     """The blocks under a file's name, one below the other."""
-    return '\n\n'.join(block.code for block in blocks(PAGE) if block.before == f'`{name}`:')
+    return '\n\n'.join(block.text for block in blocks(PAGE) if block.before == f'`{name}`:')
 
 
 def said(repository: Path, command: str) -> str:
@@ -84,7 +84,7 @@ def test_the_files_are_written_as_ours_are(repository):
 def test_the_dry_run_counts_what_the_page_says(repository):
     (command,) = (command for command in COMMANDS if '--dry_run' in command)
     report = said(repository, command)
-    counts = next(block.code for block in blocks(PAGE) if block.language == 'text')
+    counts = next(block.text for block in blocks(PAGE) if block.language == 'text')
     assert counts.replace(' ', '') in report.replace(' parameters', 'parameters').replace(' ', '')
     least, ratio = (float(number) for number in report.splitlines()[-1].split()[6:8])
     assert least > 1
@@ -100,6 +100,7 @@ def test_what_holds_for_every_config_holds_for_it(repository):
     assert 'skipped' not in report
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_to_the_same_bits_and_is_drawn_from(repository):
     train, at_once = RUNS[0], RUNS[0].replace('--workdir=runs/', '--workdir=runs/whole_')
     assert train != at_once
@@ -107,7 +108,7 @@ def test_a_run_goes_on_to_the_same_bits_and_is_drawn_from(repository):
     last = said(repository, shortened(train)).splitlines()[-1]
     assert re.match(r'step 8 · .* · state sha256 [0-9a-f]{64}$', last)
     assert said(repository, shortened(at_once)).splitlines()[-1] == last
-    *_, shown = (block.code for block in blocks(PAGE) if block.language == 'text')
+    *_, shown = (block.text for block in blocks(PAGE) if block.language == 'text')
     assert form(shown.splitlines()[-1]) == form(last)
 
     (command,) = (command for command in COMMANDS if 'gan_jax.sample' in command)

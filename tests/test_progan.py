@@ -29,7 +29,7 @@ def make(config, number):
 
 def state_of(gan, config):
     images = jnp.zeros((1, config.data.resolution, config.data.resolution, config.data.channels))
-    return gan.init(jax.random.key(0), {'image': images})
+    return jax.jit(gan.init)(jax.random.key(0), {'image': images})
 
 
 def grown(config, number):
@@ -37,7 +37,8 @@ def grown(config, number):
     gan, stage = make(config, number)
     params, model_state, _ = state_of(gan, config)
     z = gan.sample_inputs(jax.random.key(1), 4, None)
-    generated = lambda seen: gan.sample(params['generator'], model_state['generator'], z, seen)['generated']
+    sample = jax.jit(gan.sample)
+    generated = lambda seen: sample(params['generator'], model_state['generator'], z, seen)['generated']
     return generated, params, stage
 
 
@@ -217,7 +218,8 @@ def test_the_penaltys_second_derivative_by_finite_differences():
             return regularizers.gradient_penalty(judge, real, fake, mix)
 
         leaves, structure = jax.tree.flatten(params)
-        gradient = jax.tree.leaves(jax.grad(penalty)(params))
+        gradient = jax.tree.leaves(jax.jit(jax.grad(penalty))(params))
+        penalty = jax.jit(penalty)
         for key in jax.random.split(jax.random.key(4), 3):
             noise = [
                 jax.random.normal(each, x.shape, x.dtype)

@@ -36,9 +36,12 @@ EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_step
     [
         ('gan', signal.SIGKILL, [40], {'steps_per_dispatch': 1}),  # its D has dropout
         ('gan', signal.SIGTERM, [40], {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
-        ('dcgan', signal.SIGKILL, [40], {'steps_per_dispatch': 4}),
+        pytest.param('dcgan', signal.SIGKILL, [40], {'steps_per_dispatch': 4}, marks=pytest.mark.slow),
         ('dcgan', signal.SIGINT, [40], {'steps_per_dispatch': 5, **EVERYTHING}),
-        ('points', signal.SIGKILL, [40], {'steps_per_dispatch': 20, 'data__placement': 'host'}),
+        pytest.param(
+            *('points', signal.SIGKILL, [40], {'steps_per_dispatch': 20, 'data__placement': 'host'}),
+            marks=pytest.mark.slow,
+        ),
         ('progan', signal.SIGKILL, [80], GROWING),  # in a fade; faults/test_kills.py kills at any step
         ('cyclegan', signal.SIGKILL, [80], FULL_AND_SLOWING),  # full pools
     ],

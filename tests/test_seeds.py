@@ -72,7 +72,7 @@ def assert_same_run(folder, alone, rtol=1e-4, atol=2e-6):
         ('gan', 8, jax.vmap),  # of which two do
         ('gan', 2, ensemble.in_turn),
         ('dcgan', 1, jax.vmap),
-        ('progan', 2, jax.vmap),
+        pytest.param('progan', 2, jax.vmap, marks=pytest.mark.slow),
         pytest.param('cyclegan', 1, jax.vmap, marks=pytest.mark.slow),
         pytest.param('gan', 1, jax.vmap, marks=pytest.mark.slow),
         pytest.param('dcgan', 1, ensemble.in_turn, marks=pytest.mark.slow),

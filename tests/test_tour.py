@@ -10,7 +10,7 @@ from gan_jax import loop
 from helpers import ROOT, small_config
 from pages import blocks, check_quotation, numbers, quotations, words
 
-PAGE = 'tour.md'
+PAGE = 'docs/tour.md'
 WORKDIR = 'runs/dcgan_fashion_mnist'
 
 
@@ -19,7 +19,7 @@ def runnable() -> list[tuple[str, str]]:
     in_order = blocks(PAGE)
     places = [number for number, block in enumerate(in_order) if block.language == 'python']
     assert all(in_order[number + 1].language == 'text' for number in places)
-    return [(in_order[number].code, in_order[number + 1].code) for number in places]
+    return [(in_order[number].text, in_order[number + 1].text) for number in places]
 
 
 @pytest.fixture(scope='module')

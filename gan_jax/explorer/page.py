@@ -12,6 +12,7 @@ from gan_jax.explorer.bench import QUICK, REACH, SEED, Bench, forgiving, header,
 from gan_jax.explorer.guard import guarded
 from gan_jax.explorer.views import NUM_DIRECTIONS, Run
 
+UNREAD = (60, 600)  # every so many seconds, uploads that nobody has read for so many are deleted
 # A slider comes to rest by the keyboard as well, of which Gradio tells nothing.
 KEYS = """<script>
 addEventListener('keyup', event => event.target.type === 'range'
@@ -19,26 +20,25 @@ addEventListener('keyup', event => event.target.type === 'range'
 </script>"""
 
 
-def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[str]):
+def application(run: Run, fonts: tuple[str, ...], most_bytes: int, names: tuple[str, ...] | None):
     """The page of a run as an ASGI application, which asks no other machine for anything.
 
     Args:
         run: to look at.
         fonts: that the page may use, the first that there is.
         most_bytes: of a file that a person uploads.
-        hosts: by which names it may be asked for, so that no other site's page can; ['*'] for any.
+        names: of this machine that it may be asked for by; None for any.
     """
     from fastapi import FastAPI  # pyright: ignore[reportMissingImports]
-    from starlette.middleware.trustedhost import TrustedHostMiddleware  # pyright: ignore[reportMissingImports]
 
-    with gr.Blocks(title=f'Explore {run.workdir.resolve().name}', analytics_enabled=False) as blocks:
+    title = f'Explore {run.workdir.resolve().name}'
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=UNREAD) as blocks:
         if run.domains:
             translation_tabs.fill(run)
         else:
             fill(run, blocks, tabs_of(run))
     names = [Font(name) for name in fonts]  # Gradio's own are asked of Google
     app = FastAPI(openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     mounted = gr.mount_gradio_app(
         app,
         blocks,
@@ -58,7 +58,7 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, hosts: list[s
     )
     # Until then Gradio takes the path of any file for an upload; only its own `launch` says so itself.
     blocks.has_launched = True
-    return guarded(mounted, 2 * most_bytes)
+    return guarded(mounted, 2 * most_bytes, names)
 
 
 def tabs_of(run: Run) -> list[Callable]:
