@@ -37,13 +37,13 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, names: tuple[
             translation_tabs.fill(run)
         else:
             fill(run, blocks, tabs_of(run))
-    names = [Font(name) for name in fonts]  # Gradio's own are asked of Google
+    installed = [Font(name) for name in fonts]  # Gradio's own are asked of Google
     app = FastAPI(openapi_url=None)
     mounted = gr.mount_gradio_app(
         app,
         blocks,
         path='/',
-        theme=Default(primary_hue='blue', neutral_hue='slate', font=names, font_mono=names),
+        theme=Default(primary_hue='blue', neutral_hue='slate', font=installed, font_mono=installed),
         css_paths=Path(__file__).with_name('page.css'),
         max_file_size=most_bytes,
         head=KEYS,
