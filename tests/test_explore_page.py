@@ -28,6 +28,7 @@ NEEDED = {
 }
 DESKTOP, PHONE = {'width': 1280, 'height': 800}, {'width': 390, 'height': 844}
 SECONDS = 120  # for what takes one where nothing else is at work
+STRIPS = '[...document.querySelectorAll(".direction .strip")].map(strip => strip.innerHTML).join()'
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +167,7 @@ def test_a_person_explores_a_run(trained, tmp_path):
             first = shown(page)
             page.wait_for_selector('.direction .strip')
             assert page.locator('.direction .strip').count() == 8
+            before = page.evaluate(STRIPS)
 
             drag(page, 'direction-1', 3)
             moved = until_changed(page, first)
@@ -174,15 +176,12 @@ def test_a_person_explores_a_run(trained, tmp_path):
             assert until_changed(page, moved) == first
 
             # By keyboard, and all back: what is below the sliders follows.
-            strips = page.locator('.direction .strip').all
-            before = [each.inner_html() for each in strips()]
+            page.wait_for_function(f'before => {STRIPS} === before', arg=before)
             page.locator('#direction-2 input[type=range]').press('End')
             until_changed(page, first)
-            first_strip = 'before => document.querySelector(".direction .strip").innerHTML {} before'
-            page.wait_for_function(first_strip.format('!=='), arg=before[0])
+            page.wait_for_function(f'before => {STRIPS} !== before', arg=before)
             page.get_by_role('button', name='All back to 0').click()
-            page.wait_for_function(first_strip.format('==='), arg=before[0])
-            assert [each.inner_html() for each in strips()] == before
+            page.wait_for_function(f'before => {STRIPS} === before', arg=before)
 
             # While a person types, a field is empty, or holds more than it may.
             typed = page.locator('#direction-1 input[type=number]')
