@@ -131,12 +131,20 @@ def chunks(items: Iterable) -> Iterator[list]:
 
 @contextlib.contextmanager
 def interrupts_held():
-    """Ctrl-C reaches every process of a terminal; those that work for another shall end with it, silently."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C reaches every process of a terminal; those that work for another shall end with it, silently.
+
+    And this one is not to leave a process half begun: another thread may be told, which no mask here holds.
+    """
+    told = []
+    handler = signal.signal(signal.SIGINT, lambda *_: told.append(True))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if told:
+            signal.raise_signal(signal.SIGINT)
 
 
 def end_with_parent() -> None:
