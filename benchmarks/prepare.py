@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from gan_jax import cli
 
 SIZE = 512  # pixels
 DIFFERENT = 100
-STEEPNESS = (
-    1.45  # of the amplitudes of waves, by their number over the picture; photographs have about 1 to 1.5
-)
-ROOT = Path(__file__).parent.parent
+STEEPNESS = 1.45  # of the amplitudes of waves, by their number over the picture; photographs have 1 to 1.5
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def photograph(seed: int) -> Image.Image:

@@ -257,7 +257,7 @@ def failure_of(page: str, ran: list[Command], said: str, code: int) -> str:
         lines = [line[:300] for line in said.rpartition(MARK)[2].splitlines()[1:] if NOISE not in line]
         last = '\n'.join(lines[-30:])
         return f'{ran[done - 1].text if done else BEFORE[page]}\nended with {code}:\n{last}'
-    missing = not_printed(page, said)
+    missing = not_printed(page, said) if ran else []
     return '' if not missing else 'no command printed\n' + '\n'.join(missing)
 
 

@@ -73,6 +73,13 @@ def imported(path):
     return parts
 
 
+def test_a_benchmark_of_a_clone_finds_the_package():
+    for path in sorted((ROOT / 'benchmarks').glob('*.py')):
+        text = path.read_text()
+        if "if __name__ == '__main__':" in text and 'from gan_jax' in text:
+            assert 'sys.path.insert(0, ' in text.partition('from gan_jax')[0], path
+
+
 def test_imports_point_downwards():
     floor_of = {part: number for number, floor in enumerate(FLOORS) for part in floor}
     for path in sorted(PACKAGE.rglob('*.py')):
