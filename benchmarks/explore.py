@@ -65,6 +65,8 @@ def measured(options, chromium: str) -> dict:
             try:
                 address = server.stdout.readline().strip()
                 to_address = time.perf_counter() - started
+                if not address:
+                    sys.exit(server.wait())  # it has said why
                 page.goto(address, wait_until='commit')
                 page.wait_for_selector('#stage .main img')
                 to_picture = time.perf_counter() - started

@@ -57,7 +57,8 @@ NOT_RUN = [  # the first row that is found in a command tells why
     (r'^(sbatch|scontrol|gcloud) ', 'needs a cluster that is not here'),
 ]
 NEEDS = {  # not run where the module, an optional one, is not installed
-    r'gan_jax[. ]explore|gan-jax explore': 'gradio',
+    r'gan_jax[. ]explore|gan-jax explore|benchmarks/explore': 'gradio',
+    r'benchmarks/explore': 'playwright',
     r'\.onnx': 'jax2onnx',
 }
 GENERATED = {  # pages that programs make
@@ -68,6 +69,7 @@ CHANGED = [  # pattern, what takes its place, how that is told
     (r'^make ', 'make -n ', 'make only tells what it would do'),
     (r' --peer\b', '', 'the benchmarks leave PyTorch out'),
     (r'--repeats=\d+', '--repeats=1', 'the benchmarks time one dispatch'),
+    (r'--num=10000\b', '--num=100', 'benchmarks/prepare.py prepares 100 pictures'),
     (r' --full\b', '', 'benchmarks/seeds.py times a few dispatches'),
     (r'--seeds=0,1,2', '--seeds=0', 'benchmarks/record.py trains one seed'),
     (r'^(?=.*--sweep num_devices=)', 'JAX_NUM_CPU_DEVICES=8 ', 'a sweep of devices has eight of the CPU'),
@@ -80,6 +82,7 @@ STOOD_IN = ('cifar10', 'celeb_a', 'celeb_a_hq', 'cycle_gan', 'fluent_emoji', 'no
 BEFORE = {  # what a page takes for granted
     'README.md': ['python train.py --config=configs/cyclegan_fashion_mnist.py'],
     'docs/evaluation.md': ['python train.py --config.evaluate_every_steps=8'],
+    'docs/performance.md': ['python train.py'],
     'docs/export.md': ['python train.py', 'python train.py --config=configs/cyclegan_fashion_mnist.py'],
 }
 SERVERS = r'gan_jax[. ]explore|gan-jax explore'  # end when they have told their address
