@@ -86,7 +86,8 @@ def copy_weights(params, network):
             kernel = np.asarray(layer['kernel'])
             if getattr(module, 'scale', '') == 'up':  # ours is the transposed convolution's
                 kernel = kernel[::-1, ::-1].swapaxes(2, 3)
-            module.weight.data = torch.tensor(kernel.transpose((3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)))
+            turned = kernel.transpose((3, 2, 0, 1) if kernel.ndim == 4 else (1, 0))
+            module.weight.data = torch.tensor(turned.copy())  # PyTorch reads no array backwards
             if 'bias' in layer:
                 module.bias.data = torch.tensor(np.asarray(layer['bias']))
         return
