@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import pkgutil
 import subprocess
 
 import pytest
@@ -57,7 +58,7 @@ WRITES = {
         "step 160: TensorBoard's picture could not be",
     ),
     'samples': ('record', 'record', 'save_samples', 'step 160: the samples could not be'),
-    'the curves': ('loop', 'loop', 'save_last_pictures', 'step 240: curves.png could not be'),
+    'the curves': ('ending', 'ending', 'save_last_pictures', 'step 240: curves.png could not be'),
 }
 
 
@@ -88,6 +89,12 @@ def whole(workdir, steps):
     assert [checkpoints.facts(step)['step'] for step in checkpoints.steps()] == checkpoints.steps()
     assert not list(workdir.rglob('*.tmp'))
     return checkpoints.steps()
+
+
+def test_what_gets_into_trouble_is_there():
+    """So that `make test` tells of a name that has moved."""
+    for _, owner, name, _ in WRITES.values():
+        assert callable(pkgutil.resolve_name(f'gan_jax.{owner}.{name}'))
 
 
 @pytest.mark.faults

@@ -1,5 +1,6 @@
 """SIGTERM and SIGINT at each of the moments of a run: exit code 75, and then the state of an unbroken run."""
 
+import pkgutil
 import signal
 import time
 
@@ -62,6 +63,12 @@ def trouble(owner, name, number):
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
     return last_line([*flags('progan', **GROWING), f'--workdir={tmp_path_factory.mktemp("unbroken")}'])
+
+
+def test_what_is_interrupted_is_there():
+    """So that `make test` tells of a name that has moved."""
+    for owner, name, _ in MOMENTS.values():
+        assert callable(pkgutil.resolve_name(f'gan_jax.{owner}.{name}'))
 
 
 @pytest.mark.faults
