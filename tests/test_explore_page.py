@@ -89,7 +89,11 @@ def opened(chromium, address, size=DESKTOP):
         'request', lambda request: wrong.append(request.url) if is_foreign(request.url, address) else None
     )
     page.goto(address)
-    yield page, wrong
+    try:
+        yield page, wrong
+    except Exception:  # which pytest shows with it: what the person would have seen
+        print(page.locator('body').inner_text(), wrong, sep='\n')
+        raise
     assert wrong == []
     page.close()
 
