@@ -31,6 +31,7 @@ class Parser(argparse.ArgumentParser):
         args = sys.argv[1:] if args is None else args
         for argument in args:
             flag, _, text = argument.partition('=')
+            # A number below zero is a value.
             if re.match('-[^0-9.]', argument) and flag not in self._option_string_actions:
                 raise UserError(self._no_such_argument(argument))
             if text == '--':  # argparse would take it for the end of the flags

@@ -144,7 +144,7 @@ def serve(run, page: Future, listening: socket.socket, host: str) -> None:
     address, port = listening.getsockname()[:2]
     place = f'[{address}]' if ':' in address else address
     # Another site's name may be made to lead to this machine, where nobody else's would do.
-    names = ('localhost', place, host) if ipaddress.ip_address(address).is_loopback else None
+    names = ('localhost', place, host.lower()) if ipaddress.ip_address(address).is_loopback else None
     app = page.result().application(run, FONTS, MOST_BYTES, names)
 
     import uvicorn  # pyright: ignore[reportMissingImports]

@@ -47,8 +47,8 @@ def spherical_interpolation(start: jax.Array, end: jax.Array, fractions: jax.Arr
     """Points on the great arc from `start` [D] to `end` [D] at `fractions` [F] of its angle: [F, D].
 
     In many dimensions a normal z lies close to a sphere of radius √D; a straight line between two cuts
-    through its inside, where G has never been trained (White 2016). With the
-    angle θ between a and b, z(f) = (a sin (1 - f)θ + b sin fθ) / sin θ (Shoemake 1985).
+    through its inside, where G has never been trained (White 2016). With the angle θ between a and b,
+    z(f) = (a sin (1 - f)θ + b sin fθ) / sin θ (Shoemake 1985).
     """
     cosine = jnp.dot(start, end) / (jnp.linalg.norm(start) * jnp.linalg.norm(end))
     angle = jnp.arccos(jnp.clip(cosine, -1, 1))
@@ -75,9 +75,9 @@ def plane(corners: jax.Array, side: int) -> jax.Array:
 def circles(z: jax.Array, frames: int) -> jax.Array:
     """Once around the great circle through each of the first half of z [2 R, D]: [frames, R, D].
 
-    z(t) = a cos 2πt + b sin 2πt, a being z[i], and b what of z[R + i] is at right angles to a, made
-    as long as that. All frames are as far apart, and the one after the last would be the first: shown
-    again and again, it never jumps.
+    z(t) = a cos 2πt + b sin 2πt, a being z[i], and b what of z[R + i] is at right angles to a, made as long
+    as that. All frames are as far apart, and the one after the last would be the first: shown again and
+    again, it never jumps.
     """
     turn = 2 * jnp.pi * jnp.arange(frames)[:, None] / frames
     length = jnp.linalg.norm

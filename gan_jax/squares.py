@@ -134,6 +134,7 @@ def interrupts_held():
     """Ctrl-C reaches every process of a terminal; those that work for another shall end with it, silently.
 
     And this one is not to leave a process half begun: another thread may be told, which no mask here holds.
+    For the main thread alone.
     """
     told = []
     handler = signal.signal(signal.SIGINT, lambda *_: told.append(True))

@@ -3,6 +3,7 @@
 And what several files of tests take: a command that must be refused, a run to spoil.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -23,13 +24,11 @@ if 'PYTEST_XDIST_WORKER' not in os.environ:
     os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
     os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 
-import gc
-
 import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# Tracing makes many objects, few of them garbage: looked for less often, a sixth of all time is saved.
+# Tracing makes many objects, few of them garbage, and a sixth of test_gans.py's time went into looking.
 gc.set_threshold(50_000, 20, 50)
 # Commands are to be interrupted, even where a shell has the tests in its background and ignores it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -167,6 +167,12 @@ def _check_pytest(arguments: list[str]) -> None:
     for before, word in zip([None, *arguments], arguments, strict=False):
         if before == '-m' and word not in markers:
             raise UserError(f'pytest: {word!r} will not do; takes a marker')
+        if before == '-k':
+            tests = '\n'.join(path.read_text() for path in (ROOT / 'tests').glob('test_*.py'))
+            names = ' '.join(re.findall(r'def (test_\w+)', tests))
+            for part in set(re.findall(r'\w+', word)) - {'and', 'or', 'not'}:
+                if part not in names and f'configs/{part}.py' not in {*CONFIGS, *files_of_pages()}:
+                    raise UserError(f'pytest: -k {part!r} is in no test')
         if word.startswith('tests') and not (ROOT / word).exists():
             raise UserError(f'pytest: {word!r} is not there')
 

@@ -160,6 +160,7 @@ def test_the_fields_of_a_config_go_together():
         'pip install -r requirements.txt -r requirements-explorer.txt',
         'pytest tests/test_nothing.py',
         'pytest -m fault tests',
+        'pytest -k "least or nothing_of_the_kind"',
         'conda install jax',
     ],
 )

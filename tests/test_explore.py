@@ -213,7 +213,7 @@ def test_without_gradio_one_line_says_what_to_do(refused, workdir, monkeypatch):
         ({'host': 'here:1', 'content-length': '11'}, 413),
         ({'host': 'here:1', 'transfer-encoding': 'chunked'}, 413),  # of any length
         ({'host': '[::1]:7860', 'content-length': '10'}, 200),
-        ({'host': 'here', 'content-length': '10'}, 200),
+        ({'host': 'Here', 'content-length': '10'}, 200),
         ({'host': 'elsewhere:1', 'content-length': '10'}, 400),
         ({'host': '[::1', 'content-length': '10'}, 400),
         ({}, 400),

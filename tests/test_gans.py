@@ -1,6 +1,7 @@
 """What each paper fixes: parameter counts, shapes, first values, and the arithmetic of a step."""
 
 import functools
+from contextlib import nullcontext
 
 import jax
 import jax.numpy as jnp
@@ -89,8 +90,13 @@ def test_a_step_does_no_more_than_the_least_work(config, overrides):
         assert 0.95 < ratio < 1.05
 
 
+@pytest.mark.parametrize(
+    'form',
+    [plain_convolutions, pytest.param(nullcontext, marks=pytest.mark.slow)],
+    ids=['plain', 'for_this_cpu'],
+)
 @pytest.mark.parametrize('path', sorted(ROOT.glob('configs/*.py')), ids=lambda path: path.stem)
-def test_a_step_at_full_size_takes_and_gives_the_same_state(path):
+def test_a_step_at_full_size_takes_and_gives_the_same_state(path, form):
     config = load_config(str(path), {})
     system = load_system(config.system)
     stages = system.stages(config)
@@ -98,7 +104,7 @@ def test_a_step_at_full_size_takes_and_gives_the_same_state(path):
     for stage in stages[-2:]:
         gan = system.make(config, stage, None)
         state, batch = abstract_arguments(config, gan, stage)
-        with plain_convolutions():  # whose shapes are those of the forms for CPUs
+        with form():
             after, _ = jax.eval_shape(
                 functools.partial(train_step, gan=gan, ema=1.0, axis_name=None), state, batch
             )

@@ -15,14 +15,14 @@ def guarded(app: Callable, most_bytes: int, names: Collection[str] | None = None
     Args:
         app: to be guarded.
         most_bytes: of a request.
-        names: of this machine that it may be asked for by; None for any.
+        names: of this machine that it may be asked for by, in small letters; None for any.
     """
 
     async def guard(scope, receive, send):
         headers = dict(scope.get('headers', ()))
         if scope['type'] == 'http' and names is not None:
             host = HOST.fullmatch(headers.get(b'host', b'').decode('latin-1'))
-            if host is None or host[1] not in names:
+            if host is None or host[1].lower() not in names:
                 return await refuse(send, 400, b'Asked for by a name that is not of this machine.')
         if scope['type'] == 'http' and scope['method'] not in ('GET', 'HEAD'):
             origin, length = headers.get(b'origin'), headers.get(b'content-length', b'')

@@ -1,6 +1,7 @@
 """The explorer's page: the picture of a z with D's word on it, beside tabs that move the z or look at it."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import gradio as gr  # pyright: ignore[reportMissingImports]
@@ -27,7 +28,7 @@ def application(run: Run, fonts: tuple[str, ...], most_bytes: int, names: tuple[
         run: to look at.
         fonts: that the page may use, the first that there is.
         most_bytes: of a file that a person uploads.
-        names: of this machine that it may be asked for by; None for any.
+        names: of this machine that it may be asked for by, in small letters; None for any.
     """
     from fastapi import FastAPI  # pyright: ignore[reportMissingImports]
 
@@ -140,7 +141,9 @@ def fill(run: Run, blocks, tabs: list[Callable]) -> None:
 
     look = {'fn': told(at_rest), 'inputs': [active, *bench.inputs, *own], 'outputs': of_all, **QUICK}
     for place, tab in enumerate(made):
-        tab.tab.select(lambda place=place: place, outputs=active, **QUICK).then(**look)
+        tab.tab.select(lambda place=place: place, outputs=active, **QUICK)
+        # Drawn without asking which tab is open, so that neither waits for the other.
+        tab.tab.select(**{**look, 'fn': told(partial(at_rest, place)), 'inputs': look['inputs'][1:]})
     gr.on([blocks.load, *(slider.release for slider in bench.sliders)], **look)
 
     def drawn(seed, number):
