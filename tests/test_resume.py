@@ -20,57 +20,63 @@ EVERYTHING = {
 }
 
 
-# Level 0 to step 48, fading in to step 120, settled to step 240.
+# Level 0 to step 24, fading in to step 60, settled to step 120.
 GROWING = {
+    'num_steps': 120,
     'steps_per_dispatch': 4,
-    'gan__settle_kimg': '0.768,1.92',
-    'gan__fade_kimg': '1.152',
+    'gan__settle_kimg': '0.384,0.96',
+    'gan__fade_kimg': '0.576',
 }
-# Pools of 63 steps' fakes; the rate falls from the 63rd step on.
-FULL_AND_SLOWING = {'gan__pool_size': 1000, 'gan__constant_kimg': 1, 'gan__decay_kimg': 4}
+# Pools of 30 steps' fakes; the rate falls from the 25th step on.
+FULL_AND_SLOWING = {
+    'num_steps': 120,
+    'gan__pool_size': 480,
+    'gan__constant_kimg': 0.4,
+    'gan__decay_kimg': 2,
+}
 EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_steps': 120}
 
 
 @pytest.mark.parametrize(
-    ('system', 'how', 'after', 'overrides'),
+    ('system', 'how', 'overrides'),
     [
-        ('gan', signal.SIGKILL, [40], {'steps_per_dispatch': 1}),  # its D has dropout
-        ('gan', signal.SIGTERM, [40], {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
-        pytest.param('dcgan', signal.SIGKILL, [40], {'steps_per_dispatch': 4}, marks=pytest.mark.slow),
-        ('dcgan', signal.SIGINT, [40], {'steps_per_dispatch': 5, **EVERYTHING}),
+        ('gan', signal.SIGKILL, {'steps_per_dispatch': 1}),  # its D has dropout
+        ('gan', signal.SIGTERM, {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
+        pytest.param('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4}, marks=pytest.mark.slow),
+        ('dcgan', signal.SIGINT, {'steps_per_dispatch': 5, **EVERYTHING}),
         pytest.param(
-            *('points', signal.SIGKILL, [40], {'steps_per_dispatch': 20, 'data__placement': 'host'}),
+            *('points', signal.SIGKILL, {'steps_per_dispatch': 20, 'data__placement': 'host'}),
             marks=pytest.mark.slow,
         ),
-        ('progan', signal.SIGKILL, [80], GROWING),  # in a fade; faults/test_kills.py kills at any step
-        ('cyclegan', signal.SIGKILL, [80], FULL_AND_SLOWING),  # full pools
+        ('progan', signal.SIGKILL, GROWING),  # in a fade; faults/test_kills.py kills at any step
+        ('cyclegan', signal.SIGKILL, FULL_AND_SLOWING),  # full pools
     ],
 )
-def test_resumed_is_unbroken(system, how, after, overrides, tmp_path):
-    arguments = flags(system, num_steps=240, **EVERY, **overrides)
+def test_resumed_is_unbroken(system, how, overrides, tmp_path):
+    overrides = {'num_steps': 240, **EVERY, **overrides}
+    num_steps, arguments = overrides['num_steps'], flags(system, **overrides)
     unbroken = last_line([*arguments, f'--workdir={tmp_path}/unbroken'])
-    assert unbroken.startswith('step 240 · 3.84 kimg · state sha256 ')
+    assert unbroken.startswith(f'step {num_steps} · {num_steps * 16 / 1000:.2f} kimg · state sha256 ')
 
     workdir = tmp_path / 'broken'
     arguments.append(f'--workdir={workdir}')
-    for step in after:
-        process = start(arguments)
-        wait_for(workdir / 'checkpoints' / str(step), process)
-        process.send_signal(how)
-        out, err = end(process)
-        assert 'sha256' not in out, 'it had ended before the signal came'
-        if how == signal.SIGKILL:
-            assert process.returncode == -signal.SIGKILL
-        else:
-            assert process.returncode == 75, err
-            message = err.splitlines()[-1]
-            assert how.name in message
-            assert message.endswith(shlex.join(arguments))
+    process = start(arguments)
+    wait_for(workdir / 'checkpoints' / '40', process)
+    process.send_signal(how)
+    out, err = end(process)
+    assert 'sha256' not in out, 'it had ended before the signal came'
+    if how == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 75, err
+        message = err.splitlines()[-1]
+        assert how.name in message
+        assert message.endswith(shlex.join(arguments))
     assert last_line(arguments) == unbroken
     metrics = (workdir / 'metrics.jsonl').read_text().splitlines()
     steps = [int(line.split(',')[0].split(':')[1]) for line in metrics]
-    edges = {48} if system == 'progan' else set()
-    assert steps == sorted({*range(20, 241, 20), *edges})
+    edges = {24} if system == 'progan' else set()
+    assert steps == sorted({*range(20, num_steps + 1, 20), *edges})
 
 
 def test_a_finished_run_says_so_again_and_lists_its_checkpoints(tmp_path):

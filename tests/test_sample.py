@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from commands import make_run
 from gan_jax import latents, loop, nearest, sample, video
 from gan_jax.base import UserError
 from gan_jax.data.domains import open_domains
@@ -83,7 +84,7 @@ def test_truncation_draws_z_nearer_to_its_mean(workdir, tmp_path):
 
 
 def test_truncation_is_refused_where_it_would_change_nothing(tmp_path):
-    loop.train(small_config('progan', num_steps=4), tmp_path / 'run')
+    make_run(tmp_path / 'run', 'progan')
     with pytest.raises(UserError, match='as the length of z makes no difference'):
         draw(tmp_path / 'run', tmp_path, '--truncation=0.5')
 
@@ -146,7 +147,7 @@ def test_a_gif_is_no_faster_than_browsers_show_it(refused):
 
 
 def test_a_loop_of_points_moves(tmp_path):
-    loop.train(small_config('points'), tmp_path / 'run')
+    make_run(tmp_path / 'run', 'points')
     path = tmp_path / 'loop.gif'
     sample.main([f'--workdir={tmp_path / "run"}', f'--out={path}', '--video=3', '--num=20'])
     with Image.open(path) as picture:
@@ -169,9 +170,11 @@ def test_a_picture_says_how_it_is_made_again_bit_for_bit(workdir, tmp_path, aske
     assert (tmp_path / 'b.png').read_bytes() == (tmp_path / 'a.png').read_bytes()
 
 
-def test_a_picture_is_made_again_by_its_own_run_alone(workdir, tmp_path):
+def test_a_picture_is_made_again_by_its_own_run_alone(tmp_path):
+    workdir = tmp_path / 'run'
+    make_run(workdir, 'dcgan')
+    make_run(tmp_path / 'other', 'dcgan', seed=1)
     draw(workdir, tmp_path, '--num=2', name='a.png')
-    loop.train(small_config('dcgan', seed=1), tmp_path / 'other')
     with pytest.raises(UserError, match='is of the state'):
         draw(tmp_path / 'other', tmp_path, f'--like={tmp_path / "a.png"}', name='b.png')
     with pytest.raises(UserError, match='--seed: 7 will not do with --like'):

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import loop, sample, translate
+from commands import make_run
+from gan_jax import sample, translate
 from gan_jax.base import TrainingFailed, UserError
 from gan_jax.reading import read_picture
 from gan_jax.trained import open_run
-from helpers import small_config
 
 
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('run')
-    loop.train(small_config('cyclegan', gan__pool_size=0, num_steps=4), folder)
+    folder = tmp_path_factory.mktemp('runs') / 'run'
+    make_run(folder, 'cyclegan')
     return folder
 
 
@@ -157,7 +157,7 @@ def test_mistakes_write_nothing(workdir, folder, tmp_path):
 
 
 def test_a_run_that_draws_from_z_translates_nothing(folder, tmp_path):
-    loop.train(small_config('gan'), tmp_path / 'run')
+    make_run(tmp_path / 'run')
     with pytest.raises(UserError, match=r'^--images: .* will not do, as this run draws from z'):
         main(tmp_path / 'run', f'--images={folder}', f'--out={tmp_path / "out"}')
     assert not (tmp_path / 'out').exists()
@@ -167,7 +167,7 @@ def test_a_translation_says_what_it_is_of_and_is_made_again_as_it_was(workdir, f
     main(workdir, f'--images={folder / "a.png"}', f'--out={tmp_path / "out"}')
     with Image.open(tmp_path / 'out' / 'a.png') as picture:
         assert picture.info['source'] == 'a.png'
-        assert picture.info['arguments'] == '--checkpoint=4 --direction=a2b'
+        assert picture.info['arguments'] == '--checkpoint=0 --direction=a2b'
         assert 'seed' not in picture.info
     with pytest.raises(UserError, match='is a translation; made again with --images'):
         main(workdir, f'--like={tmp_path / "out" / "a.png"}', f'--out={tmp_path / "again.png"}')
