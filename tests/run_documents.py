@@ -50,7 +50,7 @@ NOT_RUN = [  # the first row that is found in a command tells why
     ),
     (r'/usr/share/datasets', "needs Debian's files; tests/test_data.py makes the set again where they are"),
     (r'prepare fashion_mnist', "needs Debian's files; tests/test_sources.py has files like them"),
-    (r'prepare cifar10', 'is refused, as its page says; tests/test_errors.py looks at the answer'),
+    (r'prepare cifar10', 'is refused, as its page says; tests/test_arguments.py looks at the answer'),
     (r'benchmarks/soak.py', 'takes an hour alone on the machine, and is judged by the clock'),
     (r'^touch .*/500/', 'wants a checkpoint that a run so short does not have'),
     (r'host0', 'needs several hosts; two processes on this one are run'),

@@ -101,9 +101,10 @@ def test_the_next_stage_and_the_sampler_compile_while_a_stage_trains(tmp_path, m
 
     monkeypatch.setattr(Programs, 'prepare', noted_prepare)
     monkeypatch.setattr(Programs, 'run', noted_run)
-    config = small_config('progan')
+    config = small_config('progan', num_steps=6)
     loop.train(config, tmp_path, jax.local_devices()[:1])
     stages = load_system(config.system).stages(config)
+    assert len(stages) == 2
     for stage in stages[1:]:
         program = stage, config.steps_per_dispatch
         first_asked = min(when for key, when in asked if key == program)
@@ -138,11 +139,17 @@ def test_a_hash_sees_every_leaf(run):
         assert state_sha256(jax.tree.unflatten(jax.tree.structure(state), changed)) != whole
 
 
-def test_longer_runs_go_on_from_shorter_ones(run, capsys):
-    system, workdir, _, _ = run
-    state = loop.train(small_config(system, num_steps=10), workdir)
-    assert int(state.step) == 10
-    assert 'going on from the checkpoint at step 8' in capsys.readouterr().err
+def test_a_shorter_run_that_is_made_longer_is_unbroken(run, tmp_path, capsys):
+    """From the end of a stage, where there are several; pools are full. Runs that are killed: test_resume."""
+    system, workdir, state, _ = run
+    parts = [6, 8] if system == 'progan' else [4, 8]
+    for num_steps in parts:
+        resumed = loop.train(small_config(system, num_steps=num_steps), tmp_path)
+    assert f'going on from the checkpoint at step {parts[0]}' in capsys.readouterr().err
+    assert state_sha256(resumed) == state_sha256(state)
+    if system == 'progan':
+        assert int(resumed.opt_state['generator'][0].count) == 2  # as new at step 6
+        assert (tmp_path / 'growth.png').read_bytes() == (workdir / 'growth.png').read_bytes()
     with pytest.raises(UserError, match=r'seed \(was 0, now 1\)'):
         check_workdir(workdir, small_config(system, seed=1))
 
@@ -150,7 +157,14 @@ def test_longer_runs_go_on_from_shorter_ones(run, capsys):
 TWO_STEPS = {'num_steps': 2, 'data__flip': 'true', 'gan__critic_steps': 3, 'data__split': 'train[:90]'}
 
 
-@pytest.mark.parametrize(('num_devices', 'placement'), [(1, 'device'), (8, 'device'), (8, 'host')])
+@pytest.mark.parametrize(
+    ('num_devices', 'placement'),
+    [
+        (8, 'device'),
+        pytest.param(8, 'host', marks=pytest.mark.slow),
+        pytest.param(1, 'device', marks=pytest.mark.slow),
+    ],
+)
 def test_where_data_lies_changes_nothing(placement, num_devices, tmp_path, host_run):
     config = small_config('gan', **TWO_STEPS, data__placement=placement)
     state = loop.train(config, tmp_path, jax.local_devices()[:num_devices])
@@ -246,5 +260,5 @@ def test_the_last_pictures_are_drawn_again_where_a_kill_took_them(run):
     kept = [(workdir / name).read_bytes() for name in pictures]
     for name in pictures:
         (workdir / name).unlink()
-    loop.train(small_config(system, num_steps=10), workdir)
+    loop.train(small_config(system), workdir)
     assert [(workdir / name).read_bytes() for name in pictures] == kept

@@ -8,15 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
-from gan_jax import equalized, loop, regularizers
+from gan_jax import equalized, regularizers
 from gan_jax.base import UserError
 from gan_jax.config import load_config
 from gan_jax.dry_run import abstract_arguments
 from gan_jax.fitting import memory_bytes
 from gan_jax.gans import progan
-from gan_jax.state_bytes import state_sha256
 from gan_jax.train_step import train_step
 from helpers import ROOT, small_config
 
@@ -258,22 +256,3 @@ def test_the_penaltys_second_derivative_by_finite_differences():
 def test_fields_that_do_not_fit_are_told(overrides, message):
     with pytest.raises(UserError, match=message):
         small_config('progan', **overrides)
-
-
-@pytest.fixture(scope='module')
-def unbroken(tmp_path_factory):
-    """A whole run on one device: its folder and the hash of its state."""
-    folder = tmp_path_factory.mktemp('unbroken')
-    return folder, state_sha256(loop.train(small_config('progan'), folder, jax.local_devices()[:1]))
-
-
-@pytest.mark.parametrize('edge', [pytest.param(4, marks=pytest.mark.slow), 6])
-def test_a_run_that_goes_on_from_a_stages_edge_is_unbroken(edge, unbroken, tmp_path):
-    folder, expected = unbroken
-    device = jax.local_devices()[:1]
-    loop.train(small_config('progan', num_steps=edge), tmp_path / 'broken', device)
-    state = loop.train(small_config('progan'), tmp_path / 'broken', device)
-    assert state_sha256(state) == expected
-    assert int(state.opt_state['generator'][0].count) == 2  # as new at step 6
-    strip = np.asarray(Image.open(tmp_path / 'broken' / 'growth.png'))
-    np.testing.assert_array_equal(strip, np.asarray(Image.open(folder / 'growth.png')))

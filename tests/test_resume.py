@@ -41,15 +41,18 @@ EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_step
     ('system', 'how', 'overrides'),
     [
         ('gan', signal.SIGKILL, {'steps_per_dispatch': 1}),  # its D has dropout
-        ('gan', signal.SIGTERM, {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
-        pytest.param('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4}, marks=pytest.mark.slow),
         ('dcgan', signal.SIGINT, {'steps_per_dispatch': 5, **EVERYTHING}),
-        pytest.param(
-            *('points', signal.SIGKILL, {'steps_per_dispatch': 20, 'data__placement': 'host'}),
-            marks=pytest.mark.slow,
-        ),
-        ('progan', signal.SIGKILL, GROWING),  # in a fade; faults/test_kills.py kills at any step
-        ('cyclegan', signal.SIGKILL, FULL_AND_SLOWING),  # full pools
+        # Each system goes on unbroken in test_loop, too; faults/test_kills.py kills at any step.
+        *[
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ('gan', signal.SIGTERM, {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
+                ('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4}),
+                ('points', signal.SIGKILL, {'steps_per_dispatch': 20, 'data__placement': 'host'}),
+                ('progan', signal.SIGKILL, GROWING),  # in a fade
+                ('cyclegan', signal.SIGKILL, FULL_AND_SLOWING),  # full pools
+            )
+        ],
     ],
 )
 def test_resumed_is_unbroken(system, how, overrides, tmp_path):

@@ -78,7 +78,7 @@ def test_a_toy_with_two_generators_updates_as_by_hand(critic_steps):
     ('system', 'loss'),
     [
         ('gan', 'non_saturating'),
-        ('gan', 'relativistic'),
+        pytest.param('gan', 'relativistic', marks=pytest.mark.slow),
         ('dcgan', 'non_saturating'),
         ('dcgan', 'relativistic'),
         ('progan', 'wasserstein'),
