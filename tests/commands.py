@@ -1,10 +1,8 @@
 """What people type, run within the tests, and what it must not touch."""
 
 import hashlib
-from functools import partial
 from pathlib import Path
 
-import jax
 import pytest
 
 from gan_jax import __main__ as gan_jax
@@ -13,8 +11,7 @@ from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
 from gan_jax.metrics import train_small_cnn
 from gan_jax.train import main as train
-from gan_jax.train_state import create_train_state
-from helpers import domain_batches, make_gan, small_config
+from helpers import plain_step, small_config
 
 VERBS = {  # file -> what it runs
     'gan_jax/__main__.py': gan_jax.main,
@@ -56,14 +53,11 @@ def parser_of(main):
     return made.value.args[0]
 
 
-def make_run(workdir, system='gan', **overrides):
+def make_run(workdir, system='gan', seed=0):
     """Makes the workdir of an untrained GAN with a checkpoint at step 0."""
-    config = small_config(system, **overrides)
     workdir.mkdir()
-    (workdir / 'config.json').write_text(to_json(config))
-    batch = {name: batches[0] for name, batches in domain_batches(config, 1).items()}
-    create = partial(create_train_state, gan=make_gan(config))
-    state = jax.jit(create)(jax.random.key(config.seed), batch)
+    (workdir / 'config.json').write_text(to_json(small_config(system, seed=seed)))
+    _, state, _ = plain_step(system, seed)
     checkpoints = checkpoint.Checkpoints(workdir, keep=1)
     checkpoints.save(state)
     checkpoints.close()

@@ -140,9 +140,9 @@ def run_parallel(function, *arguments):
 
 
 @cache
-def plain_step(system):
-    """`single_step` of the system's small config, compiled once for all tests of a process."""
-    return single_step(small_config(system))
+def plain_step(system, seed=0):
+    """`single_step` of the system's small config, made and compiled once for all tests of a process."""
+    return single_step(small_config(system, seed=seed))
 
 
 def single_step(config, **replacements):
@@ -150,7 +150,7 @@ def single_step(config, **replacements):
     gan = make_gan(config, **replacements)
     images = {domain: jnp.asarray(images[0]) for domain, images in domain_batches(config, 1).items()}
     batch = {**images, 'position': jnp.arange(config.batch_size)}
-    state = jax.jit(partial(create_train_state, gan=gan))(jax.random.key(0), batch)
+    state = jax.jit(partial(create_train_state, gan=gan))(jax.random.key(config.seed), batch)
     return jax.jit(partial(train_step, gan=gan, ema=0.0, axis_name=None)), state, batch
 
 

@@ -13,7 +13,7 @@ from gan_jax.compilation import Programs
 from helpers import ROOT, flags
 
 
-@pytest.mark.parametrize('is_on', [True, False])
+@pytest.mark.parametrize('is_on', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_run_keeps_what_it_compiled_if_the_config_says_so(tmp_path, is_on):
     command = [sys.executable, ROOT / 'train.py', f'--workdir={tmp_path / "run"}']
     others = [flag for flag in flags('gan', num_steps=2) if 'compilation_cache' not in flag]

@@ -2,15 +2,15 @@
 
 import shlex
 import signal
-import subprocess
-import sys
 
 import pytest
 
-from helpers import ROOT, flags
+from commands import train
+from gan_jax import checkpoint
+from helpers import flags
 from runs import end, last_line, start, wait_for
 
-# `dcgan` twice: with its plain steps, and with every other piece of state there is.
+# Every piece of state that options bring.
 EVERYTHING = {
     'gan__spectral_norm': 'true',
     'gan__regularizer': 'r1',
@@ -41,13 +41,13 @@ EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_step
     ('system', 'how', 'overrides'),
     [
         ('gan', signal.SIGKILL, {'steps_per_dispatch': 1}),  # its D has dropout
-        ('dcgan', signal.SIGINT, {'steps_per_dispatch': 5, **EVERYTHING}),
+        ('gan', signal.SIGINT, {'steps_per_dispatch': 5, **EVERYTHING}),
         # Each system goes on unbroken in test_loop, too; faults/test_kills.py kills at any step.
         *[
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
                 ('gan', signal.SIGTERM, {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
-                ('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4}),
+                ('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4, **EVERYTHING}),
                 ('points', signal.SIGKILL, {'steps_per_dispatch': 20, 'data__placement': 'host'}),
                 ('progan', signal.SIGKILL, GROWING),  # in a fade
                 ('cyclegan', signal.SIGKILL, FULL_AND_SLOWING),  # full pools
@@ -82,16 +82,12 @@ def test_resumed_is_unbroken(system, how, overrides, tmp_path):
     assert steps == sorted({*range(20, num_steps + 1, 20), *edges})
 
 
-def test_a_finished_run_says_so_again_and_lists_its_checkpoints(tmp_path):
-    arguments = [*flags('gan', num_steps=16), f'--workdir={tmp_path}']
-    ended = last_line(arguments)
-    assert last_line(arguments) == ended
-    listed = subprocess.run(
-        [sys.executable, '-m', 'gan_jax.checkpoint', f'--workdir={tmp_path}'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert listed.stdout.splitlines()[-1] == ended
-    assert len(listed.stdout.splitlines()) == 3  # keep_checkpoints
+def test_a_finished_run_says_so_again_and_lists_its_checkpoints(tmp_path, capsys):
+    arguments, ended = [*flags('gan', num_steps=16), f'--workdir={tmp_path}'], []
+    for _ in range(2):
+        train(arguments)
+        ended += capsys.readouterr().out.splitlines()[-1:]
+    checkpoint.main([f'--workdir={tmp_path}'])
+    listed = capsys.readouterr().out.splitlines()
+    assert ended == 2 * [listed[-1]]
+    assert len(listed) == 3  # keep_checkpoints

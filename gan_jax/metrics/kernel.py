@@ -37,4 +37,5 @@ def _discrepancy(x, y) -> float:
 
 
 def _kernel(x, y) -> np.ndarray:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+    base = x @ y.T / x.shape[1] + 1
+    return base * base * base  # a power takes twice as long, or longer
