@@ -43,7 +43,7 @@ LARGER = {'data__resolution': 16, 'data__load_resolution': 16, 'gan__generator_w
         ('gan', {}, 0, 5),
         pytest.param('dcgan', {}, 0, 5, marks=pytest.mark.slow),
         ('dcgan', EVERYTHING, 0, 5),
-        ('points', {}, 0, 5),
+        pytest.param('points', {}, 0, 5, marks=pytest.mark.slow),
         pytest.param('progan', {}, 0, 5, marks=pytest.mark.slow),
         ('progan', FADING, 1, 5),
         # Its pools are full after two steps. The gradient of the cycle's L1 is a sign at each pixel, which

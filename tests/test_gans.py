@@ -64,7 +64,11 @@ TO_8_PIXELS = {'gan.resolution': '8', 'gan.settle_kimg': '4', 'gan.fade_kimg': '
             {'gan.regularizer': 'r2', 'gan.regularizer_weight': '10'},
             marks=pytest.mark.slow,
         ),
-        ('gan_fashion_mnist', {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'}),
+        pytest.param(
+            'gan_fashion_mnist',
+            {'gan.regularizer': 'gradient_penalty', 'gan.regularizer_weight': '10'},
+            marks=pytest.mark.slow,
+        ),
         ('gan_fashion_mnist', {'gan.loss': 'relativistic', 'gan.critic_steps': '3'}),
         ('gan_25_gaussians', {}),
         ('gan_25_gaussians', {'gan.regularizer': 'gradient_penalty', 'gan.critic_steps': '2'}),

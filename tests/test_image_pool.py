@@ -17,14 +17,18 @@ class Reference:
     def __init__(self, size):
         self.size, self.images = size, []
 
+    @partial(jax.jit, static_argnums=0)
+    def toss(self, key):
+        coin, place = jax.random.split(key)
+        return jax.random.bernoulli(coin), jax.random.randint(place, (), 0, self.size)
+
     def query(self, image, key):
         if len(self.images) < self.size:
             self.images.append(image)
             return image
-        coin, place = jax.random.split(key)
-        if not jax.random.bernoulli(coin):
+        is_heads, place = self.toss(key)
+        if not is_heads:
             return image
-        place = int(jax.random.randint(place, (), 0, self.size))
         self.images[place], old = image, self.images[place]
         return old
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -49,7 +50,7 @@ def test_a_run_counts_its_modes(tmp_path):
     evaluation = {'evaluation__network': 'stacked_cnn', 'evaluation__metrics': 'stacked'}
     size = {'data__resolution': 32, 'data__fit': 'pad', 'evaluation__num_samples': 40}
     config = small_config('dcgan', num_steps=4, steps_per_dispatch=4, **given, **evaluation, **size)
-    loop.train(config, tmp_path)
+    loop.train(config, tmp_path, jax.local_devices()[:1])
     (record,) = (line for line in read_records(tmp_path / 'metrics.jsonl') if 'modes' in line)
     assert 1 <= record['modes'] <= 40
     assert record['reverse_kl'] >= 0

@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from gan_jax import loop
-from helpers import ROOT, small_config
+from commands import make_run
+from helpers import ROOT
 from pages import blocks, check_quotation, numbers, quotations, words
 
 PAGE = 'docs/tour.md'
@@ -24,9 +24,9 @@ def runnable() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
-    """A run like the tour's, with tiny networks and few steps."""
-    folder = tmp_path_factory.mktemp('tour')
-    loop.train(small_config('dcgan', data__resolution=8, num_steps=2), folder)
+    """A run like the tour's, with tiny networks that nobody has trained."""
+    folder = tmp_path_factory.mktemp('tour') / 'run'
+    make_run(folder, 'dcgan')
     return folder
 
 
