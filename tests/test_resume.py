@@ -10,7 +10,7 @@ from gan_jax import checkpoint
 from helpers import flags
 from runs import end, last_line, start, wait_for
 
-# Every piece of state that options bring.
+# Every piece of state that options bring, beside dropout in the original GAN's D.
 EVERYTHING = {
     'gan__spectral_norm': 'true',
     'gan__regularizer': 'r1',
@@ -37,25 +37,29 @@ FULL_AND_SLOWING = {
 EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_steps': 120}
 
 
+KILLED = {40: signal.SIGKILL}
+
+
 @pytest.mark.parametrize(
-    ('system', 'how', 'overrides'),
+    ('system', 'signals', 'overrides'),
     [
-        ('gan', signal.SIGKILL, {'steps_per_dispatch': 1}),  # its D has dropout
-        ('gan', signal.SIGINT, {'steps_per_dispatch': 5, **EVERYTHING}),
+        ('gan', {40: signal.SIGINT, 120: signal.SIGKILL}, {'steps_per_dispatch': 5, **EVERYTHING}),
         # Each system goes on unbroken in test_loop, too; faults/test_kills.py kills at any step.
         *[
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
-                ('gan', signal.SIGTERM, {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
-                ('dcgan', signal.SIGKILL, {'steps_per_dispatch': 4, **EVERYTHING}),
-                ('points', signal.SIGKILL, {'steps_per_dispatch': 20, 'data__placement': 'host'}),
-                ('progan', signal.SIGKILL, GROWING),  # in a fade
-                ('cyclegan', signal.SIGKILL, FULL_AND_SLOWING),  # full pools
+                ('gan', KILLED, {'steps_per_dispatch': 1}),
+                ('gan', {40: signal.SIGTERM}, {'steps_per_dispatch': 3}),  # and 2, up to each line of the log
+                ('dcgan', KILLED, {'steps_per_dispatch': 4, **EVERYTHING}),
+                ('points', KILLED, {'steps_per_dispatch': 20, 'data__placement': 'host'}),
+                ('progan', KILLED, GROWING),  # in a fade
+                ('cyclegan', KILLED, FULL_AND_SLOWING),  # full pools
             )
         ],
     ],
 )
-def test_resumed_is_unbroken(system, how, overrides, tmp_path):
+def test_resumed_is_unbroken(system, signals, overrides, tmp_path):
+    """`signals` come when the checkpoints of these steps are there."""
     overrides = {'num_steps': 240, **EVERY, **overrides}
     num_steps, arguments = overrides['num_steps'], flags(system, **overrides)
     unbroken = last_line([*arguments, f'--workdir={tmp_path}/unbroken'])
@@ -63,18 +67,19 @@ def test_resumed_is_unbroken(system, how, overrides, tmp_path):
 
     workdir = tmp_path / 'broken'
     arguments.append(f'--workdir={workdir}')
-    process = start(arguments)
-    wait_for(workdir / 'checkpoints' / '40', process)
-    process.send_signal(how)
-    out, err = end(process)
-    assert 'sha256' not in out, 'it had ended before the signal came'
-    if how == signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
-    else:
-        assert process.returncode == 75, err
-        message = err.splitlines()[-1]
-        assert how.name in message
-        assert message.endswith(shlex.join(arguments))
+    for step, how in signals.items():
+        process = start(arguments)
+        wait_for(workdir / 'checkpoints' / str(step), process)
+        process.send_signal(how)
+        out, err = end(process)
+        assert 'sha256' not in out, 'it had ended before the signal came'
+        if how == signal.SIGKILL:
+            assert process.returncode == -signal.SIGKILL
+        else:
+            assert process.returncode == 75, err
+            message = err.splitlines()[-1]
+            assert how.name in message
+            assert message.endswith(shlex.join(arguments))
     assert last_line(arguments) == unbroken
     metrics = (workdir / 'metrics.jsonl').read_text().splitlines()
     steps = [int(line.split(',')[0].split(':')[1]) for line in metrics]

@@ -79,7 +79,7 @@ def test_a_toy_with_two_generators_updates_as_by_hand(critic_steps):
     [
         ('gan', 'non_saturating'),
         pytest.param('gan', 'relativistic', marks=pytest.mark.slow),
-        ('dcgan', 'non_saturating'),
+        pytest.param('dcgan', 'non_saturating', marks=pytest.mark.slow),
         ('dcgan', 'relativistic'),
         ('progan', 'wasserstein'),
         ('points', 'relativistic'),
