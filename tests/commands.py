@@ -11,7 +11,7 @@ from gan_jax.config import to_json
 from gan_jax.data import make_fashion_mnist_10k
 from gan_jax.metrics import train_small_cnn
 from gan_jax.train import main as train
-from helpers import plain_step, small_config
+from helpers import plain_step, single_step, small_config
 
 VERBS = {  # file -> what it runs
     'gan_jax/__main__.py': gan_jax.main,
@@ -53,11 +53,12 @@ def parser_of(main):
     return made.value.args[0]
 
 
-def make_run(workdir, system='gan', seed=0):
+def make_run(workdir, system='gan', **overrides):
     """Makes the workdir of an untrained GAN with a checkpoint at step 0."""
+    config = small_config(system, **overrides)
     workdir.mkdir()
-    (workdir / 'config.json').write_text(to_json(small_config(system, seed=seed)))
-    _, state, _ = plain_step(system, seed)
+    (workdir / 'config.json').write_text(to_json(config))
+    _, state, _ = single_step(config) if overrides else plain_step(system)
     checkpoints = checkpoint.Checkpoints(workdir, keep=1)
     checkpoints.save(state)
     checkpoints.close()

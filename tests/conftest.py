@@ -13,7 +13,8 @@ from importlib.metadata import version
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_NUM_CPU_DEVICES'] = '8'
-# Tests take few steps of many programs, often the same one in several processes.
+# Tests take few steps of many programs, often the same one in several processes. Each of them is small, and
+# to compile it in several parts at once costs more than it gives.
 os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} --xla_cpu_parallel_codegen_split_count=1'
 if version('jaxlib').startswith('0.10.'):  # later ones do not know it and would abort

@@ -140,9 +140,9 @@ def run_parallel(function, *arguments):
 
 
 @cache
-def plain_step(system, seed=0):
+def plain_step(system):
     """`single_step` of the system's small config, made and compiled once for all tests of a process."""
-    return single_step(small_config(system, seed=seed))
+    return single_step(small_config(system))
 
 
 def single_step(config, **replacements):

@@ -1,4 +1,4 @@
-"""What is typed after each command, and how the line begins that turns it down; a new flag needs one."""
+"""What is typed after each command, and what the line says that turns it down; a new flag needs one."""
 
 import shutil
 
@@ -10,8 +10,6 @@ from commands import VERBS, parser_of
 from helpers import ROOT
 
 DCGAN = f'--config={ROOT}/configs/dcgan_fashion_mnist.py'
-
-
 ENOUGH = {
     # What a verb needs, beside which each mistake is made.
     'gan_jax/__main__.py': [],

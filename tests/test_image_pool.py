@@ -11,22 +11,23 @@ from gan_jax import image_pool
 from gan_jax.latents import example_keys
 
 
+@partial(jax.jit, static_argnums=1)
+def toss(key, size):
+    coin, place = jax.random.split(key)
+    return jax.random.bernoulli(coin), jax.random.randint(place, (), 0, size)
+
+
 class Reference:
     """The pool as its authors have it; where their coin falls is asked of our keys."""
 
     def __init__(self, size):
         self.size, self.images = size, []
 
-    @partial(jax.jit, static_argnums=0)
-    def toss(self, key):
-        coin, place = jax.random.split(key)
-        return jax.random.bernoulli(coin), jax.random.randint(place, (), 0, self.size)
-
     def query(self, image, key):
         if len(self.images) < self.size:
             self.images.append(image)
             return image
-        is_heads, place = self.toss(key)
+        is_heads, place = toss(key, self.size)
         if not is_heads:
             return image
         self.images[place], old = image, self.images[place]

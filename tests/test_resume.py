@@ -18,8 +18,6 @@ EVERYTHING = {
     'data__flip': 'true',
     'data__placement': 'host',
 }
-
-
 # Level 0 to step 24, fading in to step 60, settled to step 120.
 GROWING = {
     'num_steps': 120,
@@ -35,15 +33,17 @@ FULL_AND_SLOWING = {
     'gan__decay_kimg': 2,
 }
 EVERY = {'checkpoint_every_steps': 40, 'log_every_steps': 20, 'sample_every_steps': 120}
-
-
 KILLED = {40: signal.SIGKILL}
 
 
 @pytest.mark.parametrize(
     ('system', 'signals', 'overrides'),
     [
-        ('gan', {40: signal.SIGINT, 120: signal.SIGKILL}, {'steps_per_dispatch': 5, **EVERYTHING}),
+        (
+            'gan',
+            {40: signal.SIGTERM, 80: signal.SIGINT, 120: signal.SIGKILL},
+            {'steps_per_dispatch': 5, **EVERYTHING},
+        ),
         # Each system goes on unbroken in test_loop, too; faults/test_kills.py kills at any step.
         *[
             pytest.param(*case, marks=pytest.mark.slow)
