@@ -44,7 +44,7 @@ LARGER = {'data__resolution': 16, 'data__load_resolution': 16, 'gan__generator_w
         pytest.param('dcgan', {}, 0, 5, marks=pytest.mark.slow),  # less than the next
         ('dcgan', EVERYTHING, 0, 5),
         ('points', {}, 0, 5),
-        pytest.param('progan', {}, 0, 5, marks=pytest.mark.slow),  # again
+        pytest.param('progan', {}, 0, 5, marks=pytest.mark.slow),  # as above
         ('progan', FADING, 1, 5),
         # Its pools are full after two steps. The gradient of the cycle's L1 is a sign at each pixel, which
         # rounding turns sooner or later, and that shows as 1e-4 at once.

@@ -37,5 +37,6 @@ def _discrepancy(x, y) -> float:
 
 
 def _kernel(x, y) -> np.ndarray:
+    """(x · y / D + 1)³ of each of [m, D] and each of [n, D]: [m, n]."""
     base = x @ y.T / x.shape[1] + 1
     return base * base * base  # a power takes twice as long, or longer
