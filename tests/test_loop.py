@@ -29,11 +29,8 @@ MEASURING_PROGRAMS = {'progan': 3, 'cyclegan': 3}
 def run(request, tmp_path_factory):
     """A finished run: (system, workdir, state, names of what was compiled)."""
     workdir = tmp_path_factory.mktemp(request.param)
-    measured = (
-        {'evaluate_every_steps': 4, 'evaluation__metrics': 'kid'}
-        if request.param in MEASURING_PROGRAMS
-        else {}
-    )
+    measured = {'evaluate_every_steps': 4, 'evaluation__metrics': 'kid'}
+    config = small_config(request.param, **(measured if request.param in MEASURING_PROGRAMS else {}))
     compiled = []
 
     def listen(event, seconds, **facts):
@@ -43,7 +40,7 @@ def run(request, tmp_path_factory):
     jax.monitoring.register_event_duration_secs_listener(listen)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv('XDG_CACHE_HOME', str(workdir / 'cache'))  # where no reals have been seen yet
-        state = loop.train(small_config(request.param, **measured), workdir)
+        state = loop.train(config, workdir)
     return request.param, workdir, state, tuple(compiled)
 
 
@@ -85,10 +82,8 @@ def test_a_run_that_is_told_to_measures_itself(run):
 
 def test_a_stage_compiles_once(run):
     system, _, _, compiled = run
-    # A function under pmap goes by the name of pmap's own wrapper.
-    of_steps = (
-        compiled.count('jit(_fun)') - 1 - MEASURING_PROGRAMS.get(system, 0)
-    )  # 1: the replicas' fingerprints
+    # A function under pmap goes by the name of pmap's own wrapper; 1 makes the replicas' fingerprints.
+    of_steps = compiled.count('jit(_fun)') - 1 - MEASURING_PROGRAMS.get(system, 0)
     assert of_steps == NUM_STAGES[system], compiled
     assert compiled.count('jit(sample)') == NUM_STAGES[system]
     assert compiled.count('jit(create_train_state)') == 1
